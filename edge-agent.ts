@@ -1,0 +1,69 @@
+import { parseCommand } from "./lib/cli/args.ts";
+import { runMain } from "./lib/cli/main.ts";
+import { createOutput } from "./lib/cli/output.ts";
+import { VERSION } from "./lib/cli/version.ts";
+import { EDGE_AGENT_COMMAND } from "./lib/edge/agent/command.ts";
+import { agentConfig, caCertificates } from "./lib/edge/agent/config.ts";
+import { type AgentEffects, systemEffects } from "./lib/edge/agent/effects.ts";
+import { createOpener } from "./lib/edge/agent/http.ts";
+import { runAgent } from "./lib/edge/agent/run.ts";
+import { stageByHand } from "./lib/edge/agent/stage_command.ts";
+import { printStatus, readStatus } from "./lib/edge/agent/status_command.ts";
+import { edgePaths } from "./lib/edge/paths.ts";
+
+/** Runs `ongrid-edge` with these arguments; returns its exit code. */
+export async function run(args: string[], effects: AgentEffects): Promise<number> {
+  const parsed = parseCommand(EDGE_AGENT_COMMAND, args);
+  const env = (name: string) => Deno.env.get(name);
+  const paths = edgePaths(env);
+  if (parsed.kind !== "run") {
+    createOutput().result(parsed.text);
+    return 0;
+  }
+  switch (parsed.command) {
+    case "run":
+      return await serve((stop) =>
+        runAgent({
+          config: agentConfig(env),
+          paths,
+          version: VERSION,
+          output: createOutput(),
+          effects,
+          stop,
+        })
+      );
+    case "stage":
+      return await stageByHand({
+        source: parsed.positionals[0] ?? "",
+        sha256: parsed.options.sha256,
+        paths,
+        version: VERSION,
+        output: createOutput(),
+        effects,
+        openUrl: createOpener({ ca: caCertificates(env) }),
+      });
+    case "status":
+      printStatus(readStatus(paths, VERSION), createOutput(parsed.options), parsed.options);
+      return 0;
+    case "version":
+      createOutput().result(VERSION);
+      return 0;
+  }
+}
+
+/** Stops the service on SIGTERM and SIGINT. */
+async function serve(service: (stop: AbortSignal) => Promise<number>): Promise<number> {
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, end);
+  try {
+    return await service(stop.signal);
+  } finally {
+    for (const signal of signals) Deno.removeSignalListener(signal, end);
+  }
+}
+
+if (import.meta.main) {
+  Deno.exit(await runMain("ongrid-edge", () => run(Deno.args, systemEffects())));
+}

@@ -1,0 +1,34 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { encodeBody, idOf, parseBody } from "../../../lib/edge/agent/json.ts";
+import { OngridError } from "../../../lib/cli/errors.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (body: Uint8Array) => new TextDecoder().decode(body);
+
+Deno.test("an id beyond 2^53 keeps every digit on its way through", () => {
+  const { edge_id } = parseBody(bytes('{"edge_id":18446744073709551615}'), "decode");
+  assertEquals(idOf(edge_id), 18446744073709551615n);
+  assertEquals(
+    text(encodeBody({ edge_id: idOf(edge_id), ts: 1 })),
+    '{"edge_id":18446744073709551615,"ts":1}',
+  );
+});
+
+Deno.test("only whole numbers from 0 up are ids", () => {
+  assertEquals(idOf(7), 7n);
+  for (const value of [-1, 1.5, "7", null, undefined, {}, -9007199254740993n]) {
+    assertEquals(idOf(value), undefined);
+  }
+});
+
+Deno.test("an empty body is an empty object, fields of newer peers are kept aside", () => {
+  assertEquals(parseBody(new Uint8Array(), "decode"), {});
+  assertEquals(parseBody(bytes('{"new":{"x":[1.5e3]}}'), "decode"), { new: { x: [1500] } });
+});
+
+Deno.test("a body that is no JSON object is refused and named", () => {
+  for (const body of ["[]", "null", "7", "{", "\u0000"]) {
+    assertThrows(() => parseBody(bytes(body), "decode request"), OngridError, "decode request");
+  }
+  assertThrows(() => parseBody(new Uint8Array([0xff]), "decode request"), OngridError);
+});
