@@ -10,12 +10,13 @@
 set -u
 umask 022
 
-stage=${ONGRID_EDGE_UPGRADE_STAGE_DIR:-/var/lib/ongrid-edge/.upgrade}
+default_stage=/var/lib/ongrid-edge/.upgrade
+stage=${ONGRID_EDGE_UPGRADE_STAGE_DIR:-$default_stage}
 bin=${ONGRID_EDGE_UPGRADE_BIN_DIR:-/usr/local/bin}
 lib=${ONGRID_EDGE_UPGRADE_LIB_DIR:-/usr/local/lib/ongrid-edge}
 if [ -n "${ONGRID_EDGE_UPGRADE_ROOT_STATE_DIR:-}" ]; then
   state=$ONGRID_EDGE_UPGRADE_ROOT_STATE_DIR
-elif [ -n "${ONGRID_EDGE_UPGRADE_STAGE_DIR:-}" ]; then
+elif [ "$stage" != "$default_stage" ]; then
   state=$stage-root
 else
   state=/var/lib/ongrid-edge-upgrade
@@ -29,10 +30,19 @@ DENO_DIR=$state/deno
 DENO_NO_UPDATE_CHECK=1
 export DENO_DIR DENO_NO_UPDATE_CHECK
 
-log() { printf '[%s] %s: %s\n' "$1" "$tag" "$2" >&2; }
+journal=''
+if [ -n "${JOURNAL_STREAM:-}" ] && command -v systemd-cat >/dev/null 2>&1; then journal=yes; fi
+
+log() { # PRIORITY LEVEL TEXT
+  if [ -n "$journal" ]; then
+    printf '<%s>[%s] %s\n' "$1" "$2" "$3" | systemd-cat -t "$tag"
+  else
+    printf '[%s] %s: %s\n' "$2" "$tag" "$3" >&2
+  fi
+}
 
 run_hook() {
-  if [ -n "${JOURNAL_STREAM:-}" ] && command -v systemd-cat >/dev/null 2>&1; then
+  if [ -n "$journal" ]; then
     systemd-cat -t "$tag" "$hook"
   else
     "$hook"
@@ -62,7 +72,7 @@ rescue_list() {
 # Every act can be repeated after a kill. Disarming comes last and writes nothing
 # through a name in the agent's directory.
 restore() {
-  log WARN "$1: putting the previous files back"
+  log 4 WARN "$1: putting the previous files back"
   if [ -f "$state/journal.json" ]; then
     mv -f "$state/journal.json" "$state/journal.rescued"
   elif [ -f "$state/applied.json" ]; then
@@ -76,7 +86,7 @@ restore() {
     if [ "$dest" -ef "$previous" ]; then
       rm -f "$previous" # one file under two names: renaming would do nothing
     else
-      mv -f "$previous" "$dest" && log WARN "restored $dest"
+      mv -f "$previous" "$dest" && log 4 WARN "restored $dest"
     fi
   done
   sync
@@ -90,6 +100,14 @@ fi
 
 if [ ! -d "$state" ]; then
   mkdir -p "$state" && chmod 755 "$state"
+fi
+# Records that somebody else could write would tell root what to move over what.
+# shellcheck disable=SC3067 # not in POSIX, but in dash, bash and busybox alike
+if [ -L "$state" ] || [ ! -O "$state" ]; then
+  log 3 ERROR "$state is no directory of this account: not looking into it"
+  DENO_DIR=/dev/null
+  run_hook || log 3 ERROR "the hook failed"
+  exit 0
 fi
 if [ ! -d "$DENO_DIR" ]; then
   mkdir -p "$DENO_DIR" && chmod 700 "$DENO_DIR"
@@ -108,7 +126,7 @@ if [ "$starts" -ge "$max_starts" ]; then
   if [ -n "$list" ]; then
     restore "the hook did not finish $starts times"
   else
-    log ERROR "the hook did not finish $starts times: starting without it once"
+    log 3 ERROR "the hook did not finish $starts times: starting without it once"
   fi
   rm -f "$state/guard_starts"
   exit 0
@@ -120,15 +138,18 @@ if run_hook; then
   rm -f "$state/guard_starts"
   exit 0
 fi
-log WARN "the hook failed: running it once more"
+log 4 WARN "the hook failed: running it once more"
 if run_hook; then
   rm -f "$state/guard_starts"
   exit 0
 fi
-if [ -n "$list" ]; then
+if [ -n "$list" ] && [ "$list" != "$(rescue_list)" ]; then
+  log 3 ERROR "the hook died after it had begun: the next start finishes what it did"
+elif [ -n "$list" ]; then
   restore "the hook cannot run on this host"
+  run_hook || : # the previous one, which writes down what happened, so that the agent reports it
 else
-  log ERROR "the hook cannot run on this host, and there is nothing to put back"
+  log 3 ERROR "the hook cannot run on this host, and there is nothing to put back"
 fi
 rm -f "$state/guard_starts"
 exit 0
