@@ -179,9 +179,8 @@ export class EdgeLink {
     return await this.#settings.handlers.call(this.#edge.edgeId, method, body, context);
   }
 
-  /** A newer connection of the same edge took over. */
+  /** A newer connection of the same edge took over. The manager hears of it at once. */
   replaced(): void {
-    this.#offline();
     this.close("replaced by a newer connection of the same edge");
   }
 

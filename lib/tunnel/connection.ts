@@ -55,6 +55,7 @@ export class Connection {
   #pump: Promise<void> = Promise.resolve();
   #lastBytes: number;
   #lastPacket: number;
+  #endPause: () => void = () => {};
 
   constructor(transport: Transport, settings: ConnectionSettings, events: ConnectionEvents) {
     this.#transport = transport;
@@ -125,6 +126,7 @@ export class Connection {
     this.#why = why;
     this.#writer.close();
     this.#transport.close();
+    this.#endPause();
     this.#events.onEnd(why);
   }
 
@@ -162,8 +164,16 @@ export class Connection {
       if (this.#why !== undefined) return;
       this.#lastPacket = this.#lastBytes;
       const pause = this.#onPacket(packet);
-      if (pause !== undefined) await pause;
+      if (pause !== undefined) await this.#untilOver(pause);
     }
+  }
+
+  /** The end of the pause, or of the connection: a handler that hangs must not outlive it. */
+  #untilOver(pause: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#endPause = resolve;
+      pause.then(resolve, reject);
+    });
   }
 }
 

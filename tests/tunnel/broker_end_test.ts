@@ -3,7 +3,7 @@ import { ProtocolError, RemoteError } from "../../lib/cli/errors.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 import { RawPeer } from "./support/raw_peer.ts";
 import { encode, metaOf, type TestBroker, testBroker } from "./support/test_broker.ts";
-import { until } from "./support/until.ts";
+import { soon, until } from "./support/until.ts";
 
 async function offline(broker: TestBroker, count = 1): Promise<void> {
   const seen = () => broker.events.filter((event) => event.startsWith("offline")).length;
@@ -188,6 +188,28 @@ Deno.test("a broker that stops sends its edges away, silent ones after 2 s", asy
   await offline(broker, 2);
   await assertRejects(() => RawPeer.connect(broker.port), Deno.errors.ConnectionRefused);
   await broker.close(); // again: nothing happens
+});
+
+Deno.test("a broker stops at once though its manager hangs in a callback", async () => {
+  const asked = Promise.withResolvers<void>();
+  const online = Promise.withResolvers<void>();
+  const broker = await testBroker({
+    handlers: {
+      edgeOnline: () => {
+        asked.resolve();
+        return online.promise;
+      },
+    },
+  });
+  await using peer = await RawPeer.connect(broker.port);
+  const body = { meta: metaOf(7) };
+  await peer.send({ type: "Conn", packetId: 1n, flags: 0x18, wantedId: 0n, body });
+  await soon("asked", asked.promise);
+  await soon("closed", broker.close());
+  await peer.end();
+  assertEquals(broker.events, []);
+  online.resolve(); // too late, but the manager counts it as online now
+  await until("offline", () => broker.events.length === 1);
 });
 
 Deno.test("a manager that fails in edge_offline is named in a warning and harms nobody", async () => {

@@ -131,6 +131,21 @@ Deno.test("calls beyond the limits are refused, the others are answered", async 
   assertEquals(await edge.call("x", encode("room again")), encode("room again"));
 });
 
+Deno.test("calls that are over, however they ended, make room for others", async () => {
+  await using broker = await testBroker({ limits: { outgoingCalls: 1 } });
+  const hang: Handler = () => new Promise<never>(() => {});
+  await using _edge = await testEdge(broker.port, 7, { methods: { echo, hang } });
+  for (let round = 0; round < 3; round++) {
+    await broker.call(7n, "echo", NOTHING);
+    await assertRejects(() => broker.call(7n, "none", NOTHING), RemoteError, "no such rpc");
+    await assertRejects(() => broker.call(7n, "hang", NOTHING, { timeoutMs: 1 }), Error, "timeout");
+    const abort = new AbortController();
+    const call = broker.call(7n, "hang", NOTHING, { signal: abort.signal });
+    abort.abort(new Error("given up"));
+    await assertRejects(() => call, Error, "given up");
+  }
+});
+
 Deno.test("requests of unknown sessions, streams and answers nobody asked for are dropped", async () => {
   await using broker = await testBroker();
   await using peer = await RawPeer.connect(broker.port);

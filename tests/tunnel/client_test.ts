@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ProtocolError, RemoteError } from "../../lib/cli/errors.ts";
-import { type Handler } from "../../lib/tunnel/edge_client.ts";
-import { type TestEdge } from "./support/edge.ts";
+import type { Handler } from "../../lib/tunnel/edge_client.ts";
+import type { TestEdge } from "./support/edge.ts";
 import { startHeartbeat } from "../../lib/tunnel/heartbeat.ts";
 import { PacketIds } from "../../lib/tunnel/packet_id.ts";
 import { accept, dialogue, sayGoodbye } from "./support/dialogue.ts";

@@ -17,7 +17,6 @@ class BrokerReplay {
   readonly #matcher: Matcher;
   readonly #methods = new Map<string, PromiseWithResolvers<Answer>>();
   readonly #connecting: Promise<EdgeConnection>;
-  #edge: EdgeConnection | undefined;
   readonly outcomes: Promise<string>[] = [];
 
   private constructor(peer: RawPeer, connecting: Promise<EdgeConnection>) {
@@ -69,8 +68,10 @@ class BrokerReplay {
   async #cause(packet: Packet): Promise<void> {
     if (packet.type === "Request") this.#call(packet, await soon("connected", this.#connecting));
     if (packet.type === "Dismiss" && this.#peer.inbox.length === 0) {
-      this.#edge = await soon("connected", this.#connecting);
-      this.outcomes.push(this.#edge.close().then(() => "closed"));
+      const edge = await soon("connected", this.#connecting);
+      // What was sent may not have been read yet, and leaving gives unanswered calls up.
+      await soon("the calls are answered", Promise.all(this.outcomes));
+      this.outcomes.push(edge.close().then(() => "closed"));
     }
     if (packet.type !== "Response") return;
     const { key, value, error } = packet.body;
