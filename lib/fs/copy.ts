@@ -18,6 +18,11 @@ export interface CopyOptions {
   maxBytes?: number;
   /** The owner of the copy; default: whoever runs this. */
   owner?: { uid: number; gid: number };
+  /**
+   * `later`: the copy is being written out on return but may not be on the disk yet, so that the
+   * next copy need not wait for it; `syncFile` finishes that. Default: `now`.
+   */
+  sync?: "now" | "later";
 }
 
 /** What was copied, see {@linkcode copyVerified}. */
@@ -32,8 +37,8 @@ const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Copies in one pass, hashing the very bytes that it writes: the source may change under a second
- * reading, since somebody else can still hold it open. The copy is new, complete and on the disk on
- * return, its name is not (see `syncDirectory`). On any failure, a full disk included, nothing is
+ * reading, since somebody else can still hold it open. The copy is new, complete and (see
+ * {@linkcode CopyOptions.sync}) on the disk on return, its name is not (see `syncDirectory`). On any failure, a full disk included, nothing is
  * left under `to`, and `OngridError` or `ForeignFileError` is thrown.
  *
  * @example
@@ -76,7 +81,7 @@ function copyFrom(
       if (bytes > maxBytes) throw new OngridError(`it has more than ${maxBytes} bytes`);
       open.write(chunk);
     }));
-    open.complete();
+    open.complete(options.sync);
     return { sha256, bytes };
   } catch (e) {
     const cause = discarded(to, e);

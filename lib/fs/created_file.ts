@@ -15,6 +15,9 @@ export function discarded(path: string, cause: unknown): unknown {
   }
 }
 
+/** Smaller files are written out in a moment; starting that early gains nothing. */
+const FLUSH_AHEAD_BYTES = 8 * 1024 * 1024;
+
 /** How {@linkcode CreatedFile} makes its file. */
 export interface CreateOptions {
   /** Permission bits, exactly as they shall be: the umask does not count. */
@@ -31,6 +34,7 @@ export interface CreateOptions {
 export class CreatedFile implements Disposable {
   readonly #options: CreateOptions;
   readonly #fd: number;
+  #bytes = 0;
   #open = true;
 
   /** Creates `path`; throws the system's error, `EEXIST` when anything has that name. */
@@ -47,16 +51,24 @@ export class CreatedFile implements Disposable {
     for (let done = 0; done < data.length;) {
       done += fs.writeSync(this.#fd, data, done, data.length - done);
     }
+    this.#bytes += data.length;
   }
 
-  /** Gives it its owner and mode, and returns when it is on the disk. Nothing is written after. */
-  complete(): void {
+  /**
+   * Gives it its owner and mode, and returns when it is on the disk. Nothing is written after.
+   *
+   * @param sync `later` only begins to write a large file out, in the background: the caller syncs
+   * it by name when it has done other work meanwhile, and only then it is on the disk.
+   */
+  complete(sync: "now" | "later" = "now"): void {
     const fs = nodeFs();
     const { owner, mode } = this.#options;
     // In this order: writing and chown both clear set-id bits.
     if (owner !== undefined) fs.fchownSync(this.#fd, owner.uid, owner.gid);
     fs.fchmodSync(this.#fd, mode);
-    fs.fsyncSync(this.#fd);
+    if (sync === "now") fs.fsyncSync(this.#fd);
+    // Nobody waits for this one, so what it says does not matter: the sync by name tells.
+    else if (this.#bytes >= FLUSH_AHEAD_BYTES) fs.fsync(this.#fd, () => {});
   }
 
   /** Closes it; again is harmless. */

@@ -67,6 +67,14 @@ export function syncDirectory(path: string): void {
   attempt(`Cannot sync the directory ${path}`, () => fsyncDirectory(path));
 }
 
+/** Returns when the content of the file will survive a power cut. */
+export function syncFile(path: string): void {
+  attempt(`Cannot sync ${path}`, () => {
+    using file = Deno.openSync(path, { read: true });
+    file.syncSync();
+  });
+}
+
 /**
  * Removes a file, or a link but not what it leads to, for good. Absent is fine, and is made durable
  * too: the run that removed it may have been killed before it got that far. For something in a

@@ -79,7 +79,8 @@ function held(file: Deno.FsFile, waited: boolean): Lock {
   const release = () => {
     if (!open) return;
     open = false;
-    // Closing is what unlocks: nothing else has this open file.
+    // Closing alone would not do: a child that is being forked has the open file until its exec.
+    file.unlockSync();
     file.close();
   };
   return { waited, release, [Symbol.dispose]: release };
