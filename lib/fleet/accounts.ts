@@ -33,12 +33,29 @@ export interface IssuedToken {
   role: Role;
 }
 
+/**
+ * What makes an address and a password unfit for an account, in words; undefined when nothing does.
+ * An account that nobody can log in to must not be made.
+ */
+export function accountProblem(
+  { email, password }: { email: string; password: string | undefined },
+): string | undefined {
+  if (email.trim() === "" || email.length > MAX_EMAIL_CHARS) {
+    return `the e-mail address must have 1 to ${MAX_EMAIL_CHARS} characters`;
+  }
+  return password !== undefined && password.length > MAX_PASSWORD_CHARS
+    ? `the password must have at most ${MAX_PASSWORD_CHARS} characters`
+    : undefined;
+}
+
 /** What the accounts work with. */
 export interface AccountsOptions {
   users: UserStore;
   effects: Effects;
   /** How long a token is good for, ms. */
   tokenTtlMs: number;
+  /** Default: one of its own. */
+  hasher?: PasswordHasher;
 }
 
 /** Logs people in and recognizes their tokens. */
@@ -50,7 +67,7 @@ export class Accounts {
   constructor(options: AccountsOptions) {
     this.#options = options;
     this.#limit = new LoginLimit(options.effects);
-    this.#hasher = new PasswordHasher(options.effects);
+    this.#hasher = options.hasher ?? new PasswordHasher(options.effects);
   }
 
   /**
@@ -83,7 +100,9 @@ export class Accounts {
     }
     this.#limit.attempt(address, email);
     const user = await this.#options.users.findByEmail(normalize(email));
-    const matches = await this.#hasher.verify(password, user?.passwordHash);
+    const matches = await this.#matches(password, user?.passwordHash, () => {
+      this.#limit.unchecked(address, email);
+    });
     if (user === undefined || !matches) {
       throw new ApiError("unauthorized", "invalid email or password");
     }
@@ -107,6 +126,19 @@ export class Accounts {
     if (token === "" || token.length > MAX_SECRET_CHARS) return undefined;
     const { users, effects } = this.#options;
     return await users.findByToken(hashSecret(token), effects.now());
+  }
+
+  async #matches(
+    password: string,
+    stored: string | undefined,
+    unchecked: () => void,
+  ): Promise<boolean> {
+    try {
+      return await this.#hasher.verify(password, stored);
+    } catch (e) {
+      unchecked();
+      throw e;
+    }
   }
 
   async #issue(user: UserRecord): Promise<IssuedToken> {

@@ -13,7 +13,7 @@ import { PushDriver } from "./push_driver.ts";
 import type { PushSettings } from "./push_state.ts";
 import { EdgeRegistry } from "./registry.ts";
 import { RolloutEngine } from "./rollouts.ts";
-import { openSqliteStore } from "./sqlite/open.ts";
+import { openServiceStore } from "./sqlite/open.ts";
 import type { FleetStore } from "./store.ts";
 import { Upgrades } from "./upgrades.ts";
 
@@ -60,20 +60,22 @@ export interface Manager {
  * Starts a manager: registry, gateway, upgrades, HTTP. What fails on the way closes what was
  * started before.
  *
- * @throws {OngridError} The database, the gateway or the HTTP address cannot be opened.
+ * @throws {OngridError} The database, the gateway or the HTTP address cannot be opened, or another
+ * manager runs on the database.
  */
 export async function startManager(options: ManagerOptions): Promise<Manager> {
-  const store = openSqliteStore(options.databasePath);
+  const store = openServiceStore(options.databasePath);
   const parts = new Parts(options, store);
   try {
     // No connection outlives the broker in this process.
     await store.edges.setAllOffline();
-    const adminPassword = await parts.accounts.ensureAdmin(options.admin);
     // Before the first edge can connect: what it says then must find the upgrade it belongs to.
     await parts.engine.resume();
     // Before that, too: an edge may be sent here to download at once.
     const http = await parts.openHttp();
     await parts.openGateway();
+    // Last: a password that was made up is shown now or never, so nothing may fail after it.
+    const adminPassword = await parts.accounts.ensureAdmin(options.admin);
     const httpAddress = formatAddress(http);
     const publicUrl = parts.publicUrl;
     return { httpAddress, publicUrl, adminPassword, close: () => parts.close() };
@@ -143,11 +145,21 @@ class Parts {
     const served = this.#http?.close();
     const ended = this.engine.close();
     await this.#driver.close();
-    await this.#gateway?.close();
     await this.#registry.close();
+    await this.#gateway?.close();
     await ended;
     await served;
+    await this.#noteOffline();
     await this.#store.close();
+  }
+
+  /** One write for all edges: one for each could take minutes where the database is held up. */
+  async #noteOffline(): Promise<void> {
+    try {
+      await this.#store.edges.setAllOffline();
+    } catch (e) {
+      this.#options.log.warn(`Cannot store that all edges went: ${describeError(e).message}`);
+    }
   }
 
   #handler(): HttpHandler {

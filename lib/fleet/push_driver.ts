@@ -22,6 +22,8 @@ export interface Told {
   fetched: JsonObject | undefined;
   /** Why `apply_package` got no answer, when that is so and the connection was not simply closed. */
   applyError: string | undefined;
+  /** Whether the edge is no longer enrolled, which ended the push. */
+  removed: boolean;
 }
 
 /** A push under way. */
@@ -55,6 +57,7 @@ interface LivePush {
   endPause: () => void;
   fetched: JsonObject | undefined;
   applyError: string | undefined;
+  removed: boolean;
 }
 
 /** How long an edge may take to answer `apply_package`, ms: it only has to say yes. */
@@ -92,7 +95,9 @@ export class PushDriver implements RegistryListener {
   /** Lets go of an edge that is no longer enrolled. */
   drop(edgeId: bigint): void {
     const live = this.#live.get(edgeId);
-    if (live !== undefined) this.#release(live);
+    if (live === undefined) return;
+    live.removed = true;
+    this.#release(live);
   }
 
   registered(edgeId: bigint, registration: Registration, reportJson: string): boolean {
@@ -127,6 +132,7 @@ export class PushDriver implements RegistryListener {
       endPause: () => {},
       fetched: undefined,
       applyError: undefined,
+      removed: false,
     };
     this.#live.set(record.edgeId, live);
     if (this.#closed) this.#release(live);
@@ -161,14 +167,10 @@ export class PushDriver implements RegistryListener {
 
   /** Stores the record; false when the database could not, which is logged. */
   async #stored(record: PushRecord): Promise<boolean> {
-    const { pushes, edges } = this.#options.store;
+    const { pushes } = this.#options.store;
     try {
-      await pushes.save(record);
-      if (isFinal(record.phase)) {
-        const { targetVersion: version, phase: state, reason, finishedAt } = record;
-        const at = finishedAt ?? this.#options.effects.now();
-        await edges.setLastUpgrade(record.edgeId, { version, state, reason, at });
-      }
+      if (isFinal(record.phase)) await pushes.end(record);
+      else await pushes.save(record);
       return true;
     } catch (e) {
       const { message } = describeError(e);
@@ -232,8 +234,8 @@ export class PushDriver implements RegistryListener {
   }
 
   #tell(live: LivePush): void {
-    const { fetched, applyError } = live;
-    live.told.resolve({ record: live.push.record, fetched, applyError });
+    const { fetched, applyError, removed } = live;
+    live.told.resolve({ record: live.push.record, fetched, applyError, removed });
   }
 
   #release(live: LivePush): void {

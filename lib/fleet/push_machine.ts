@@ -191,7 +191,10 @@ function awaitEdge(push: Push, then: PushMethod, pauseMs: number, context: PushC
     const last = applySentAt + MAX_VERIFY_ROUNDS * settings.verifyMs;
     deadlineAt = Math.min(back, Math.max(last, current ?? 0));
   }
-  const wait: Wait = online ? { for: "pause", until: now + pauseMs, then } : { for: "edge" };
+  // A pause that has begun goes on: an edge that comes back all the time would never be asked.
+  const begun = push.wait.for === "pause" && push.wait.then === then ? push.wait.until : Infinity;
+  const until = Math.min(begun, now + pauseMs);
+  const wait: Wait = online ? { for: "pause", until, then } : { for: "edge" };
   return { ...push, record: { ...push.record, deadlineAt }, wait };
 }
 

@@ -66,6 +66,7 @@ export class EdgeRegistry implements GatewayHandlers {
   readonly #waiting = new Map<bigint, Set<() => void>>();
   readonly #writing = new Set<Promise<void>>();
   #listener: RegistryListener | undefined;
+  #closed = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -109,17 +110,25 @@ export class EdgeRegistry implements GatewayHandlers {
     return this.isReady(edgeId);
   }
 
-  /** Ends all waiting, and resolves when what was to be written is written. */
+  /**
+   * Ends all waiting, and resolves when what was to be written is written. Edges that go from now
+   * on go with the manager, which notes all of them at once.
+   */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const edgeId of [...this.#waiting.keys()]) this.#wake(edgeId);
     await Promise.all(this.#writing);
   }
 
   async getEdgeId(meta: Uint8Array): Promise<bigint> {
-    return (await this.#authenticate(meta)).id;
+    return await this.#answering("get_edge_id", async () => (await this.#authenticate(meta)).id);
   }
 
   async edgeOnline(peer: EdgePeer): Promise<void> {
+    await this.#answering("edge_online", () => this.#admit(peer));
+  }
+
+  async #admit(peer: EdgePeer): Promise<void> {
     const edge = await this.#authenticate(peer.meta);
     if (edge.id !== peer.edgeId) {
       this.#options.log.warn(
@@ -127,9 +136,10 @@ export class EdgeRegistry implements GatewayHandlers {
       );
       throw new OngridError(UNAUTHORIZED);
     }
-    this.#connections.set(edge.id, { address: peer.address, ready: false });
     const now = this.#options.effects.now();
+    // Before it counts as connected: nobody would announce the end of a connection that failed here.
     await this.#options.edges.setOnline(edge.id, { address: peer.address, now });
+    this.#connections.set(edge.id, { address: peer.address, ready: false });
     this.#options.log.info(`edge ${edge.id} (${edge.name}) online from ${peer.address}`);
   }
 
@@ -139,12 +149,26 @@ export class EdgeRegistry implements GatewayHandlers {
     this.#connections.delete(peer.edgeId);
     this.#staging.delete(peer.edgeId);
     this.#options.log.info(`edge ${peer.edgeId} offline`);
+    if (this.#closed) return;
     const writing = this.#storeOffline(peer).finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);
   }
 
   async call(edgeId: bigint, method: string, body: Uint8Array): Promise<Uint8Array> {
-    return new TextEncoder().encode(toJson(await this.#answer(edgeId, method, body)));
+    const what = `${cleanText(method, MAX_METHOD_CHARS)} of edge ${edgeId}`;
+    const answer = await this.#answering(what, () => this.#answer(edgeId, method, body));
+    return new TextEncoder().encode(toJson(answer));
+  }
+
+  /** Answers an edge. What goes wrong in here is for the log: it may name paths, queries or worse. */
+  async #answering<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (e) {
+      if (e instanceof OngridError && e.cause === undefined) throw e;
+      this.#options.log.error(`Cannot answer ${what}: ${describeError(e).message}`);
+      throw new OngridError("internal error; the manager's log says more");
+    }
   }
 
   async #answer(edgeId: bigint, method: string, body: Uint8Array): Promise<JsonObject> {

@@ -231,7 +231,9 @@ export class RolloutEngine {
   /** How long to wait for an edge that cannot be called now, ms. */
   #patience(edgeId: bigint): number {
     const { effects, reconnectMs, registry } = this.#options;
-    const reconnecting = this.#startedAt + reconnectMs - effects.now();
+    const running = effects.now() - this.#startedAt;
+    // Below 0 the clock was set back: nobody can say how long to wait, and it must not be for hours.
+    const reconnecting = running < 0 ? 0 : reconnectMs - running;
     return Math.max(reconnecting, registry.isOnline(edgeId) ? FIRST_CALL_MS : 0);
   }
 

@@ -5,6 +5,7 @@ import { OngridError, UsageError } from "../cli/errors.ts";
 import type { Output } from "../cli/output.ts";
 import { startBroker } from "../tunnel/broker.ts";
 import type { GatewayHandlers } from "../tunnel/gateway.ts";
+import { accountProblem } from "./accounts.ts";
 import type { Effects } from "./effects.ts";
 import {
   formatAddress,
@@ -12,7 +13,7 @@ import {
   listenOn,
   parseListenAddress,
 } from "./listen_address.ts";
-import { type Manager, type ManagerGateway, startManager } from "./manager.ts";
+import { type Manager, type ManagerGateway, type ManagerOptions, startManager } from "./manager.ts";
 import { DEFAULT_PUSH_SETTINGS } from "./push_state.ts";
 
 /** The parsed options of `manager run`. */
@@ -45,42 +46,82 @@ export interface RunContext {
  */
 const RECONNECT_MS = 90_000;
 
+/** The shortest time that makes sense for a login or an upgrade, ms: less is a missing unit. */
+const MIN_DURATION_MS = 1000;
+
 /** Runs the service until it is stopped; its exit code is 0. */
 export async function runManager(context: RunContext): Promise<number> {
-  const { options, env, version, output, effects, stop } = context;
+  const { options, output, stop } = context;
   const edgebound = parseListenAddress(options["edgebound-addr"], "ONGRID_EDGEBOUND_ADDR");
-  const http = parseListenAddress(options["http-addr"], "ONGRID_HTTP_ADDR");
-  const publicUrl = parsePublicUrl(options["public-url"]);
+  const settings = managerSettings(context);
   const tls = readTls(options);
-  const admin = {
-    email: env("ONGRID_ADMIN_EMAIL") || "admin@localhost",
-    password: env("ONGRID_ADMIN_PASSWORD") || undefined,
-  };
-  await Deno.mkdir(dirname(options.db), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(options.db));
   let edgeAddress = "";
   const manager = await startManager({
-    databasePath: options.db,
-    http,
-    publicUrl,
-    bundleDirectory: options["bundle-dir"],
-    version,
-    tokenTtlMs: options["token-ttl"],
-    admin,
-    settings: { ...DEFAULT_PUSH_SETTINGS, verifyMs: options["upgrade-deadline"] },
-    reconnectMs: RECONNECT_MS,
-    effects,
-    log: output,
+    ...settings,
     openGateway: async (handlers) => {
       const gateway = await openBroker({ handlers, address: edgebound, tls, output });
       edgeAddress = gateway.address;
       return gateway;
     },
   });
-  announce(manager, { edgeAddress, email: admin.email, output });
+  announce(manager, { edgeAddress, email: settings.admin.email, output });
   await aborted(stop);
   output.info("stopping");
   await manager.close();
   return 0;
+}
+
+/** What the command line and the environment ask for, checked. */
+function managerSettings(
+  { options, env, version, output, effects }: RunContext,
+): Omit<ManagerOptions, "openGateway"> {
+  return {
+    databasePath: options.db,
+    http: parseListenAddress(options["http-addr"], "ONGRID_HTTP_ADDR"),
+    publicUrl: parsePublicUrl(options["public-url"]),
+    bundleDirectory: options["bundle-dir"],
+    version,
+    tokenTtlMs: parseDuration(options["token-ttl"], "--token-ttl"),
+    admin: readAdmin(env),
+    settings: {
+      ...DEFAULT_PUSH_SETTINGS,
+      verifyMs: parseDuration(options["upgrade-deadline"], "--upgrade-deadline"),
+    },
+    reconnectMs: RECONNECT_MS,
+    effects,
+    log: output,
+  };
+}
+
+function readAdmin(
+  env: RunContext["env"],
+): { email: string; password: string | undefined } {
+  const admin = {
+    email: env("ONGRID_ADMIN_EMAIL") || "admin@localhost",
+    password: env("ONGRID_ADMIN_PASSWORD") || undefined,
+  };
+  const problem = accountProblem(admin);
+  if (problem === undefined) return admin;
+  throw new UsageError(`Cannot make the first administrator: ${problem}`, {
+    hint: "Set ONGRID_ADMIN_EMAIL and ONGRID_ADMIN_PASSWORD, or neither.",
+  });
+}
+
+function parseDuration(ms: number, name: string): number {
+  if (ms >= MIN_DURATION_MS) return ms;
+  throw new UsageError(`Cannot use ${name}: it must be at least 1s`);
+}
+
+function makeDirectory(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new OngridError("Cannot make the directory of the registry", {
+      cause,
+      hint: "Choose one that this account can write to (--db, ONGRID_DB_PATH).",
+    });
+  }
 }
 
 async function openBroker(

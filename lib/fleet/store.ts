@@ -43,8 +43,6 @@ export interface EdgeStore {
   >;
   get(id: bigint): Promise<EdgeRecord | undefined>;
   list(filter: EdgeFilter, slice: Slice): Promise<Page<EdgeRecord>>;
-  /** The ids of all edges, lowest first. */
-  allIds(): Promise<bigint[]>;
   /** Forgets an edge and its history; false when there is none. */
   remove(id: bigint): Promise<boolean>;
   findCredentials(
@@ -100,6 +98,8 @@ export interface PushStore {
    * @throws When another push of the same edge is in flight.
    */
   save(push: PushRecord): Promise<void>;
+  /** Stores a push that has ended and, with its edge, that this was its last upgrade. */
+  end(push: PushRecord): Promise<void>;
   /** Pushes in flight (told something, not final), lowest id first. */
   inFlight(): Promise<PushRecord[]>;
   /** Single pushes that never began, left by a manager that was stopped. */

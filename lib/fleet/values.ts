@@ -16,7 +16,7 @@ type SourceReviver = (
  * Parses JSON; integers that a double cannot hold become a `bigint`, so that ids of 64 bits
  * survive.
  *
- * @throws {SyntaxError} Not JSON.
+ * @throws {SyntaxError} Not JSON, or nested deeper than can be read.
  */
 export function parseJson(text: string): unknown {
   const exact: SourceReviver = (_key, value, context) => {
@@ -24,7 +24,13 @@ export function parseJson(text: string): unknown {
     const source = context?.source ?? "";
     return /^-?\d{1,20}$/.test(source) ? BigInt(source) : value;
   };
-  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+  try {
+    return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+  } catch (e) {
+    // The reviver is called from within each level of the value, and the stack has an end.
+    if (e instanceof RangeError) throw new SyntaxError("nested too deeply");
+    throw e;
+  }
 }
 
 /** `value` as JSON; a `bigint` becomes a number where a double can hold it, else a string. */

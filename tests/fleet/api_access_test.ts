@@ -124,6 +124,7 @@ Deno.test("bodies that are too large or malformed are refused", async () => {
     ['{"name":""}', 400, "invalid"],
     ['{"name":"a\\u001b[2J"}', 400, "invalid"],
     [`{"name":"${"x".repeat(129)}"}`, 400, "invalid"],
+    [`{"name":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, 400, "invalid"],
   ];
   for (const [body, status, code] of bad) {
     const answer = await post(body);
@@ -228,4 +229,26 @@ Deno.test("the first administrator's password is made up and told once when none
   assertEquals(password?.length, 24);
   assertEquals((await manager.login({ email: ADMIN.email, password: password ?? "" })).length, 43);
   assertEquals(manager.log.some((line) => line.includes(password ?? "")), false);
+});
+
+/** Sends bytes as they are, leaves, and returns the first line of the answer. */
+async function sendRaw(manager: TestManager, request: string): Promise<string> {
+  const { hostname, port } = new URL(manager.url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  await connection.write(new TextEncoder().encode(request));
+  await connection.closeWrite();
+  const buffer = new Uint8Array(1024);
+  const read = await connection.read(buffer) ?? 0;
+  return new TextDecoder().decode(buffer.subarray(0, read)).split("\r\n")[0] ?? "";
+}
+
+Deno.test("requests that are none are the client's error, and leave no error in the log", async () => {
+  await using manager = await startTestManager();
+  const badHost = "GET /healthz HTTP/1.1\r\nHost: [\r\n\r\n";
+  assertEquals(await sendRaw(manager, badHost), "HTTP/1.1 400 Bad Request");
+  const cutShort = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"a"';
+  await sendRaw(manager, cutShort);
+  await manager.stop();
+  const errors = manager.log.filter((line) => /Cannot answer|auth\/login:/.test(line));
+  assertEquals(errors, []);
 });

@@ -140,7 +140,7 @@ Deno.test("an edge enrolled beside a running manager can connect to it at once",
   });
 });
 
-Deno.test("an address or a URL that cannot be used is named before anything is made", async () => {
+Deno.test("settings that cannot be used are named before anything is made", async () => {
   await inDirectory(async (directory) => {
     const bad: [string, string, string][] = [
       ["ONGRID_HTTP_ADDR", "nonsense", "it is no address"],
@@ -148,6 +148,10 @@ Deno.test("an address or a URL that cannot be used is named before anything is m
       ["ONGRID_PUBLIC_URL", "manager.example.com", "is no http(s) URL"],
       ["ONGRID_PUBLIC_URL", "https://user@host", "is no http(s) URL"],
       ["ONGRID_EDGEBOUND_TLS_CERT_FILE", "/c", "go together"],
+      ["ONGRID_ADMIN_PASSWORD", "x".repeat(129), "at most 128 characters"],
+      ["ONGRID_ADMIN_EMAIL", "x".repeat(255), "1 to 254 characters"],
+      ["ONGRID_UPGRADE_DEADLINE", "0s", "at least 1s"],
+      ["ONGRID_JWT_ACCESS_TTL", "10ms", "at least 1s"],
     ];
     for (const [name, value, message] of bad) {
       const db = join(directory, "m.db");

@@ -1,9 +1,11 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Accounts } from "../../lib/fleet/accounts.ts";
 import { ApiError } from "../../lib/fleet/api_error.ts";
 import { systemEffects } from "../../lib/fleet/effects.ts";
 import { clientAddress } from "../../lib/fleet/http/client_address.ts";
 import { LoginLimit } from "../../lib/fleet/login_limit.ts";
 import { PasswordHasher } from "../../lib/fleet/passwords.ts";
+import { openSqliteStore } from "../../lib/fleet/sqlite/open.ts";
 import { ADMIN, clockedEffects, startTestManager } from "./support/test_manager.ts";
 
 function login(manager: Awaited<ReturnType<typeof startTestManager>>, password: string) {
@@ -74,11 +76,61 @@ Deno.test("one address that guesses does not lock out another", () => {
 
 Deno.test("the list of failed logins does not grow without end", () => {
   const limit = new LoginLimit({ now: () => 0 });
+  const others = Array.from({ length: 5_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
   for (let attempt = 0; attempt < 6; attempt++) limit.attempt("192.0.2.1", "a@example.com");
-  for (let other = 0; other < 9_999; other++) limit.attempt("192.0.2.2", `${other}@example.com`);
+  // Each takes two of 10,000 places, the first took two as well.
+  for (const other of others.slice(1)) limit.attempt(other, "a@example.com");
   assertThrows(() => limit.attempt("192.0.2.1", "a@example.com"), ApiError);
-  limit.attempt("192.0.2.2", "one-more@example.com");
+  limit.attempt("10.0.0.0", "a@example.com");
   limit.attempt("192.0.2.1", "a@example.com");
+});
+
+Deno.test("one address cannot crowd its own failures out by trying other accounts", () => {
+  const limit = new LoginLimit({ now: () => 0 });
+  for (let attempt = 0; attempt < 6; attempt++) limit.attempt("192.0.2.1", "a@example.com");
+  const tryOthers = () => {
+    for (let other = 0; other < 20_000; other++) limit.attempt("192.0.2.1", `${other}@example.com`);
+  };
+  assertThrows(tryOthers, ApiError, "too many failed");
+  assertThrows(() => limit.attempt("192.0.2.1", "a@example.com"), ApiError, "too many failed");
+});
+
+Deno.test("the addresses of one IPv6 network count as one", () => {
+  const limit = new LoginLimit({ now: () => 0 });
+  for (const host of ["1", "2", "3", "4", "a:b:c:d", "5"]) {
+    const short = host.includes(":") ? `2001:db8:0:7:${host}` : `2001:DB8:0:7::${host}`;
+    limit.attempt(short, "a@example.com");
+  }
+  assertThrows(() => limit.attempt("2001:db8::7:0:0:0:9", "a@example.com"), ApiError);
+  limit.attempt("2001:db8:0:8::1", "a@example.com");
+});
+
+Deno.test("a clock that is set back locks nobody out for longer than the window", () => {
+  let now = 1_000_000_000;
+  const limit = new LoginLimit({ now: () => now });
+  for (let attempt = 0; attempt < 6; attempt++) limit.attempt("192.0.2.1", "a@example.com");
+  now -= 24 * 60 * 60_000;
+  limit.attempt("192.0.2.1", "a@example.com");
+});
+
+Deno.test("a login that was turned away unread does not count as failed", async () => {
+  const path = Deno.makeTempFileSync({ prefix: "ongrid-login-", suffix: ".db" });
+  const { users, close } = openSqliteStore(path);
+  try {
+    const hasher = new PasswordHasher(systemEffects, { running: 1, waiting: 0 });
+    const accounts = new Accounts({ users, effects: systemEffects, tokenTtlMs: 1000, hasher });
+    const login = (name: string) =>
+      accounts.login({ email: `${name}@example.com`, password: "x", address: "192.0.2.1" });
+    const read = assertRejects(() => login("first"), ApiError, "invalid email or password");
+    for (let name = 0; name < 100; name++) {
+      await assertRejects(() => login(`${name}`), ApiError, "at the same time");
+    }
+    await read;
+    await assertRejects(() => login("last"), ApiError, "invalid email or password");
+  } finally {
+    await close();
+    Deno.removeSync(path);
+  }
 });
 
 Deno.test("oversized credentials are refused before anything is hashed", async () => {

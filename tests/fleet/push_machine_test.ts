@@ -135,6 +135,12 @@ Deno.test("an edge that comes and goes without an answer to apply cannot stretch
   assertEquals(story.now - 1_000_000 <= 16 * MINUTE, true);
 });
 
+Deno.test("an edge that comes back more often than it is asked is asked all the same", () => {
+  const story = staged().goes("apply_package");
+  for (let round = 0; round < 5; round++) story.comes("v1").pass(5_000);
+  assertEquals(story.calls, ["fetch_package", "apply_package", "apply_package"]);
+});
+
 Deno.test("an edge that keeps losing the call to apply is asked a few times only", () => {
   const story = staged();
   for (let round = 0; round < 20 && !isFinal(story.push.record.phase); round++) {

@@ -3,7 +3,7 @@ import { RemoteError } from "../../lib/cli/errors.ts";
 import type { JsonObject } from "../../lib/fleet/values.ts";
 import { eventually } from "./support/eventually.ts";
 import type { FakeEdge } from "./support/fake_gateway.ts";
-import { startTestManager, type TestManager } from "./support/test_manager.ts";
+import { clockedEffects, startTestManager, type TestManager } from "./support/test_manager.ts";
 
 function order(manager: TestManager, body: unknown) {
   return manager.api("POST", "/api/v1/rollouts", { body });
@@ -158,6 +158,15 @@ Deno.test("right after the manager's start an edge that is not back yet is waite
   assertEquals(queued.body.counts, { queued: 1 });
   await edge.connect(manager.gateway);
   assertEquals((await ended(manager, body.id)).counts, { healthy: 1 });
+});
+
+Deno.test("a clock that was set back does not make a rollout wait for edges for hours", async () => {
+  const effects = clockedEffects();
+  await using manager = await startTestManager({ effects, reconnectMs: 1 });
+  await manager.enrol("absent");
+  effects.move(-3_600_000);
+  const { body } = await order(manager, { edges: "all" });
+  assertEquals((await ended(manager, body.id)).counts, { skipped: 1 });
 });
 
 Deno.test("an edge that has connected but not called yet is not called either", async () => {

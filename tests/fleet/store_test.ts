@@ -1,8 +1,8 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
-import { OngridError } from "../../lib/cli/errors.ts";
-import { openSqliteStore } from "../../lib/fleet/sqlite/open.ts";
+import { describeError, OngridError } from "../../lib/cli/errors.ts";
+import { openServiceStore, openSqliteStore } from "../../lib/fleet/sqlite/open.ts";
 import type { FleetStore } from "../../lib/fleet/store.ts";
 
 /** Runs `work` on the path of a database in a directory of its own. */
@@ -91,11 +91,8 @@ Deno.test("the database itself refuses two upgrades in flight on one edge", asyn
     const first = await addPush(store, id);
     const second = await addPush(store, id);
     await store.pushes.save({ ...first, phase: "restarting" });
-    await assertRejects(
-      () => store.pushes.save({ ...second, phase: "fetching" }),
-      Error,
-      "UNIQUE constraint failed",
-    );
+    const error = await assertRejects(() => store.pushes.save({ ...second, phase: "fetching" }));
+    assertStringIncludes(describeError(error).message, "UNIQUE constraint failed");
     await store.pushes.save({ ...first, phase: "healthy" });
     await store.pushes.save({ ...second, phase: "fetching" });
     await store.close();
@@ -108,7 +105,7 @@ Deno.test("two processes share one file", async () => {
     const other = openSqliteStore(path);
     const names = Array.from({ length: 20 }, (_, index) => `edge-${index}`);
     await Promise.all(names.map((name, index) => addEdge(index % 2 === 0 ? one : other, name)));
-    assertEquals((await one.edges.allIds()).length, 20);
+    assertEquals((await one.edges.list({}, { limit: 1, offset: 0 })).total, 20);
     assertEquals((await other.edges.list({}, { limit: 5, offset: 0 })).total, 20);
     await one.close();
     await other.close();
@@ -160,7 +157,12 @@ Deno.test("a database of a newer manager is left alone", async () => {
 Deno.test("a file that is no database, and a directory that is not there, are named", async () => {
   await withDatabase((path) => {
     Deno.writeTextFileSync(path, "not a database, but long enough to look like one".repeat(100));
-    assertThrows(() => openSqliteStore(path), OngridError, `Cannot open the database ${path}`);
+    const error = assertThrows(
+      () => openSqliteStore(path),
+      OngridError,
+      `Cannot open the database ${path}`,
+    );
+    assertStringIncludes(error.hint ?? "", "It is no SQLite database");
     assertThrows(() => openSqliteStore(join(path, "x", "m.db")), OngridError, "Cannot open");
   });
 });
@@ -190,6 +192,53 @@ Deno.test("a connection that ended long ago does not make the edge offline", asy
     assertEquals((await store.edges.get(id))?.status, "online");
     await store.edges.setOffline(id, { address: "new:1", now: 3 });
     assertEquals((await store.edges.get(id))?.status, "offline");
+    await store.close();
+  });
+});
+
+Deno.test("another program's database is left alone", async () => {
+  await withDatabase((path) => {
+    for (const version of [0, 1]) {
+      const file = `${path}-${version}`;
+      {
+        using db = new DatabaseSync(file);
+        db.exec(`CREATE TABLE photos (id INTEGER); PRAGMA user_version = ${version}`);
+      }
+      const before = Deno.readFileSync(file);
+      assertThrows(() => openSqliteStore(file), OngridError, "another program's tables are in it");
+      assertEquals(Deno.readFileSync(file), before);
+    }
+  });
+});
+
+Deno.test("only one service at a time has the registry; commands may use it meanwhile", async () => {
+  await withDatabase(async (path) => {
+    const service = openServiceStore(path);
+    assertThrows(() => openServiceStore(path), OngridError, `(process ${Deno.pid}) runs on it`);
+    const command = openSqliteStore(path);
+    await addEdge(command, "a");
+    await command.close();
+    await service.close();
+    await openServiceStore(path).close();
+  });
+});
+
+Deno.test("how an upgrade ended is stored with the upgrade and with its edge, or with neither", async () => {
+  await withDatabase(async (path) => {
+    const store = openSqliteStore(path);
+    const push = await addPush(store, await addEdge(store, "a"));
+    const end = { ...push, phase: "healthy" as const, finishedAt: 9 };
+    {
+      using other = new DatabaseSync(path);
+      other.exec("CREATE TRIGGER no BEFORE UPDATE ON edges BEGIN SELECT RAISE(ABORT, 'no'); END");
+      await assertRejects(() => store.pushes.end(end));
+      const [kept] = (await store.pushes.ofEdge(push.edgeId, { limit: 1, offset: 0 })).items;
+      assertEquals(kept?.phase, "queued");
+      other.exec("DROP TRIGGER no");
+    }
+    await store.pushes.end(end);
+    const outcome = { version: "v2", state: "healthy", reason: "", at: 9 };
+    assertEquals((await store.edges.get(push.edgeId))?.lastUpgrade, outcome);
     await store.close();
   });
 });

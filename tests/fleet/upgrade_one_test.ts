@@ -290,7 +290,8 @@ Deno.test("removing an edge ends its connection, its upgrade and its credentials
   const pushed = push(manager, edge);
   await eventually("fetch_package is called", () => edge.count("fetch_package") || undefined);
   assertEquals((await manager.api("DELETE", `/api/v1/edges/${edge.id}`)).status, 204);
-  assertEquals((await pushed).status, 503);
+  const { status, body } = await pushed;
+  assertEquals([status, body.error], [404, `edge ${edge.id}: removed while it was being upgraded`]);
   assertEquals(manager.gateway.edges.size, 0);
   let refusal: unknown;
   await edge.connect(manager.gateway).catch((e) => refusal = e);

@@ -9,6 +9,7 @@ const NEAR = /^(?:127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|::1$|f[cd][0
 export function clientAddress(headers: Headers, peer: string): string {
   const direct = peer.replace(/^::ffff:/i, "");
   if (!NEAR.test(direct)) return direct;
-  const last = headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() ?? "";
+  const last = headers.get("x-forwarded-for")?.split(",").at(-1)?.trim().replace(/^::ffff:/i, "") ??
+    "";
   return /^[0-9A-Fa-f:.]{2,45}$/.test(last) ? last : direct;
 }

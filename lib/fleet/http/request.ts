@@ -119,7 +119,7 @@ async function readBounded(request: Request): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of untilCut(request.body)) {
     size += chunk.length;
     if (size > MAX_BODY_BYTES) throw tooLarge();
     chunks.push(chunk);
@@ -131,4 +131,13 @@ async function readBounded(request: Request): Promise<Uint8Array> {
     offset += chunk.length;
   }
   return body;
+}
+
+/** The chunks of a body. A client that goes away before its end is no failure of the manager's. */
+async function* untilCut(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    throw new ApiError("invalid", "invalid argument: the body ended early", { cause });
+  }
 }

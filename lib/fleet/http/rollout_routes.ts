@@ -5,8 +5,16 @@ import type { RolloutRecord } from "../records.ts";
 import { ALREADY_CURRENT, type RolloutEngine } from "../rollouts.ts";
 import type { FleetStore } from "../store.ts";
 import type { JsonObject } from "../values.ts";
-import { bodyFlag, bodyIds, bodyInteger, bodyText } from "./request.ts";
-import { type Call, pageRequest, pathId, readBody } from "./request.ts";
+import {
+  bodyFlag,
+  bodyIds,
+  bodyInteger,
+  bodyText,
+  type Call,
+  pageRequest,
+  pathId,
+  readBody,
+} from "./request.ts";
 import { json } from "./respond.ts";
 import type { Route } from "./router.ts";
 import { pushView, rolloutView } from "./views.ts";
@@ -31,53 +39,60 @@ export interface RolloutRoutesOptions {
 
 /** The routes for rollouts. */
 export function rolloutRoutes(options: RolloutRoutesOptions): Route[] {
-  const { store, engine, verifyMs, requireReady } = options;
-
-  async function view(rollout: RolloutRecord): Promise<JsonObject> {
-    const [phases, current] = await Promise.all([
-      store.pushes.countPhases(rollout.id),
-      store.pushes.countCode(rollout.id, ALREADY_CURRENT),
-    ]);
-    return rolloutView(rollout, { phases, current });
-  }
-
-  async function create(call: Call): Promise<Response> {
-    const body = await readBody(call.request);
-    requireReady();
-    const deadline = { min: 1, max: MAX_DEADLINE_S, fallback: Math.ceil(verifyMs / 1000) };
-    const rollout = await engine.create({
-      version: bodyText(body, "version"),
-      edges: chosenEdges(body),
-      force: bodyFlag(body, "force"),
-      concurrency: bodyInteger(body, "concurrency", CONCURRENCY),
-      verifyMs: body.deadline_s === undefined
-        ? verifyMs
-        : bodyInteger(body, "deadline_s", deadline) * 1000,
-      createdBy: call.user?.email ?? "",
-    });
-    return json(await view(rollout), 202);
-  }
-
-  async function list({ url }: Call): Promise<Response> {
-    const { page, pageSize, ...slice } = pageRequest(url, ROLLOUTS_PAGE);
-    const { items, total } = await store.pushes.listRollouts(slice);
-    return json({ items: await Promise.all(items.map(view)), total, page, page_size: pageSize });
-  }
-
-  async function get(call: Call): Promise<Response> {
-    const id = pathId(call);
-    const rollout = await store.pushes.getRollout(id);
-    if (rollout === undefined) throw new ApiError("not-found", `rollout ${id}: not found`);
-    const { page, pageSize, ...slice } = pageRequest(call.url, PUSHES_PAGE);
-    const { items } = await store.pushes.ofRollout(id, slice);
-    return json({ ...await view(rollout), edges: items.map(pushView), page, page_size: pageSize });
-  }
-
+  const rollouts = "/api/v1/rollouts";
+  const bind = (handler: Handler) => (call: Call) => handler(options, call);
   return [
-    { method: "POST", pattern: "/api/v1/rollouts", access: "write", handle: create },
-    { method: "GET", pattern: "/api/v1/rollouts", access: "read", handle: list },
-    { method: "GET", pattern: "/api/v1/rollouts/:id", access: "read", handle: get },
+    { method: "POST", pattern: rollouts, access: "write", handle: bind(create) },
+    { method: "GET", pattern: rollouts, access: "read", handle: bind(list) },
+    { method: "GET", pattern: `${rollouts}/:id`, access: "read", handle: bind(get) },
   ];
+}
+
+type Handler = (options: RolloutRoutesOptions, call: Call) => Promise<Response>;
+
+async function create(
+  { store, engine, verifyMs, requireReady }: RolloutRoutesOptions,
+  { request, user }: Call,
+): Promise<Response> {
+  const body = await readBody(request);
+  requireReady();
+  const deadline = { min: 1, max: MAX_DEADLINE_S, fallback: Math.ceil(verifyMs / 1000) };
+  const rollout = await engine.create({
+    version: bodyText(body, "version"),
+    edges: chosenEdges(body),
+    force: bodyFlag(body, "force"),
+    concurrency: bodyInteger(body, "concurrency", CONCURRENCY),
+    verifyMs: body.deadline_s === undefined
+      ? verifyMs
+      : bodyInteger(body, "deadline_s", deadline) * 1000,
+    createdBy: user?.email ?? "",
+  });
+  return json(await countedView(store, rollout), 202);
+}
+
+async function list({ store }: RolloutRoutesOptions, { url }: Call): Promise<Response> {
+  const { page, pageSize, ...slice } = pageRequest(url, ROLLOUTS_PAGE);
+  const { items, total } = await store.pushes.listRollouts(slice);
+  const views = await Promise.all(items.map((rollout) => countedView(store, rollout)));
+  return json({ items: views, total, page, page_size: pageSize });
+}
+
+async function get({ store }: RolloutRoutesOptions, call: Call): Promise<Response> {
+  const id = pathId(call);
+  const rollout = await store.pushes.getRollout(id);
+  if (rollout === undefined) throw new ApiError("not-found", `rollout ${id}: not found`);
+  const { page, pageSize, ...slice } = pageRequest(call.url, PUSHES_PAGE);
+  const { items } = await store.pushes.ofRollout(id, slice);
+  const view = await countedView(store, rollout);
+  return json({ ...view, edges: items.map(pushView), page, page_size: pageSize });
+}
+
+async function countedView(store: FleetStore, rollout: RolloutRecord): Promise<JsonObject> {
+  const [phases, current] = await Promise.all([
+    store.pushes.countPhases(rollout.id),
+    store.pushes.countCode(rollout.id, ALREADY_CURRENT),
+  ]);
+  return rolloutView(rollout, { phases, current });
 }
 
 /** Which edges: "all" must be said in so many words, an empty order must not upgrade a fleet. */

@@ -1,5 +1,5 @@
 import { type Accounts, isAllowed, type Permission } from "../accounts.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError, invalid } from "../api_error.ts";
 import type { Log } from "../effects.ts";
 import type { UserRecord } from "../records.ts";
 import { describeError } from "../../cli/errors.ts";
@@ -33,40 +33,41 @@ type Match = { route: Route; params: Record<string, string> };
  * Makes one handler of the route table. Below `/api/` everything that is not listed as open is
  * refused without a token before it is even looked for, so nothing can be found out by asking.
  */
-export function createRouter({ routes, accounts, log }: RouterOptions): HttpHandler {
-  const compiled = routes.map((route) => ({ route, parts: route.pattern.split("/") }));
-
-  function match(path: string): Match[] {
-    const given = path.split("/");
-    return compiled.flatMap(({ route, parts }) => {
-      const params = matchParts(parts, given);
-      return params === undefined ? [] : [{ route, params }];
-    });
-  }
-
+export function createRouter(options: RouterOptions): HttpHandler {
   return async (request, peer) => {
-    const url = new URL(request.url);
-    const address = clientAddress(request.headers, peer.hostname);
-    const method = request.method === "HEAD" ? "GET" : request.method;
-    const found = match(url.pathname);
-    const chosen = found.find(({ route }) => route.method === method);
+    const url = URL.parse(request.url);
+    if (url === null) return failure(invalid("the address of the request is none"));
     try {
-      let user: UserRecord | undefined;
-      if (chosen?.route.access !== "open") {
-        if (chosen === undefined && !url.pathname.startsWith("/api/")) return notFound(found);
-        const checked = await authorize(request, accounts, chosen?.route);
-        if (checked instanceof Response) return checked;
-        user = checked;
-      }
-      if (chosen === undefined) return notFound(found);
-      return await chosen.route.handle({ request, url, params: chosen.params, user, address });
+      return await answer({ ...options, request, url, peer });
     } catch (e) {
       if (e instanceof ApiError) return failure(e);
       // What went wrong in here is for the log: it may name paths, queries or worse.
-      log.error(`${request.method} ${url.pathname}: ${describeError(e).message}`);
+      options.log.error(`${request.method} ${url.pathname}: ${describeError(e).message}`);
       return failure(new ApiError("internal", "internal error; the manager's log says more"));
     }
   };
+}
+
+async function answer(
+  { routes, accounts, request, url, peer }: RouterOptions & {
+    request: Request;
+    url: URL;
+    peer: { hostname: string };
+  },
+): Promise<Response> {
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  const found = matchRoutes(routes, url.pathname);
+  const chosen = found.find(({ route }) => route.method === method);
+  let user: UserRecord | undefined;
+  if (chosen?.route.access !== "open") {
+    if (chosen === undefined && !url.pathname.startsWith("/api/")) return notFound(found);
+    const checked = await authorize(request, accounts, chosen?.route);
+    if (checked instanceof Response) return checked;
+    user = checked;
+  }
+  if (chosen === undefined) return notFound(found);
+  const address = clientAddress(request.headers, peer.hostname);
+  return await chosen.route.handle({ request, url, params: chosen.params, user, address });
 }
 
 /** The person behind the token, or the refusal; texts as the existing manager has them. */
@@ -82,6 +83,14 @@ async function authorize(
   if (user === undefined) return plain("invalid or expired token", 401, challenge);
   if (route === undefined || route.access === "open") return user;
   return isAllowed(user.role, route.access) ? user : plain("forbidden", 403);
+}
+
+function matchRoutes(routes: readonly Route[], path: string): Match[] {
+  const given = path.split("/");
+  return routes.flatMap((route) => {
+    const params = matchParts(route.pattern.split("/"), given);
+    return params === undefined ? [] : [{ route, params }];
+  });
 }
 
 function matchParts(parts: string[], given: string[]): Record<string, string> | undefined {

@@ -27,57 +27,60 @@ export interface UpgradeRoutesOptions {
 
 /** The routes that push bundles. */
 export function upgradeRoutes(options: UpgradeRoutesOptions): Route[] {
-  const { upgrades, bundles, requireReady } = options;
-
-  async function one(call: Call): Promise<Response> {
-    const id = pathId(call);
-    requireReady();
-    const request = upgradeRequest(await readBody(call.request), call);
-    const { status, body } = pushAnswer(id, await upgrades.pushOne(id, request));
-    return json(body, status);
-  }
-
-  async function batch(call: Call): Promise<Response> {
-    const body = await readBody(call.request);
-    const ids = bodyIds(body, "ids", MAX_BATCH);
-    const request = upgradeRequest(body, call);
-    requireReady();
-    const results: JsonObject[] = [];
-    const queue = ids.entries();
-    const work = async () => {
-      // The iterator is shared: each entry is handed out once.
-      for (const [index, id] of queue) results[index] = await batchItem(upgrades, id, request);
-    };
-    await Promise.all(Array.from({ length: BATCH_CONCURRENCY }, work));
-    const succeeded = results.filter((result) => result.ok === true).length;
-    const failed = results.length - succeeded;
-    return json({ total: results.length, succeeded, failed, results });
-  }
-
-  async function catalog(): Promise<Response> {
-    const entries = await bundles.list();
-    const version = bundles.managerVersion;
-    const items = EDGE_ARCHES.map((arch) => {
-      const entry = entries.find((known) => known.arch === arch && known.version === version);
-      return entry === undefined
-        ? { arch, version, available: false, error: "bundle file is missing" }
-        : bundleView(entry);
-    });
-    return json({ manager_version: version, items, bundles: entries.map(bundleView) });
-  }
-
-  const push = "/api/v1/edges/:id/upgrade-package";
+  const batch = "/api/v1/edges/batch/upgrade-package";
+  const one = "/api/v1/edges/:id/upgrade-package";
+  const bind = (handler: Handler) => (call: Call) => handler(options, call);
   return [
     // Before the route with an id: "batch" is none.
-    {
-      method: "POST",
-      pattern: "/api/v1/edges/batch/upgrade-package",
-      access: "write",
-      handle: batch,
-    },
-    { method: "POST", pattern: push, access: "write", handle: one },
-    { method: "GET", pattern: "/api/v1/edge-bundles", access: "read", handle: catalog },
+    { method: "POST", pattern: batch, access: "write", handle: bind(pushBatch) },
+    { method: "POST", pattern: one, access: "write", handle: bind(pushOne) },
+    { method: "GET", pattern: "/api/v1/edge-bundles", access: "read", handle: bind(catalog) },
   ];
+}
+
+type Handler = (options: UpgradeRoutesOptions, call: Call) => Promise<Response>;
+
+async function pushOne(
+  { upgrades, requireReady }: UpgradeRoutesOptions,
+  call: Call,
+): Promise<Response> {
+  const id = pathId(call);
+  requireReady();
+  const request = upgradeRequest(await readBody(call.request), call);
+  const { status, body } = pushAnswer(id, await upgrades.pushOne(id, request));
+  return json(body, status);
+}
+
+async function pushBatch(
+  { upgrades, requireReady }: UpgradeRoutesOptions,
+  call: Call,
+): Promise<Response> {
+  const body = await readBody(call.request);
+  const ids = bodyIds(body, "ids", MAX_BATCH);
+  const request = upgradeRequest(body, call);
+  requireReady();
+  const results: JsonObject[] = [];
+  const queue = ids.entries();
+  const work = async () => {
+    // The iterator is shared: each entry is handed out once.
+    for (const [index, id] of queue) results[index] = await batchItem(upgrades, id, request);
+  };
+  await Promise.all(Array.from({ length: BATCH_CONCURRENCY }, work));
+  const succeeded = results.filter((result) => result.ok === true).length;
+  const failed = results.length - succeeded;
+  return json({ total: results.length, succeeded, failed, results });
+}
+
+async function catalog({ bundles }: UpgradeRoutesOptions): Promise<Response> {
+  const entries = await bundles.list();
+  const version = bundles.managerVersion;
+  const items = EDGE_ARCHES.map((arch) => {
+    const entry = entries.find((known) => known.arch === arch && known.version === version);
+    return entry === undefined
+      ? { arch, version, available: false, error: "bundle file is missing" }
+      : bundleView(entry);
+  });
+  return json({ manager_version: version, items, bundles: entries.map(bundleView) });
 }
 
 function upgradeRequest(body: JsonObject, call: Call): UpgradeRequest {
@@ -130,7 +133,10 @@ async function batchItem(
 }
 
 /** Why an edge has nothing staged. */
-function notTold({ record }: Told): ApiError {
+function notTold({ record, removed }: Told): ApiError {
+  if (removed) {
+    return new ApiError("not-found", `edge ${record.edgeId}: removed while it was being upgraded`);
+  }
   if (record.reason === "") {
     return new ApiError("unavailable", "the manager is being stopped; the upgrade goes on after", {
       hint: "GET /api/v1/edges/{id}/upgrades shows what becomes of it.",

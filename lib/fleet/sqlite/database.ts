@@ -1,12 +1,16 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { OngridError } from "../../cli/errors.ts";
+import { cannotOpen, isBusy } from "./database_errors.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /** A row as SQLite hands it out: every integer is a `bigint`, since ids have 64 bits. */
 export type Row = Record<string, unknown>;
 
-/** How long a write waits for another process (`manager edge add`) to finish its own, in ms. */
-const BUSY_TIMEOUT_MS = 10_000;
+/**
+ * How long a write waits for another process (`manager edge add`) to finish its own, in ms. The
+ * whole manager stands still meanwhile, and must still be able to stop within 5 s.
+ */
+const BUSY_TIMEOUT_MS = 2_000;
 
 /**
  * One SQLite database file in WAL mode, opened and brought up to the current schema.
@@ -18,6 +22,8 @@ const BUSY_TIMEOUT_MS = 10_000;
 export class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Whether the last write waited in vain: then the next ones do not wait, until one succeeds. */
+  #gaveUp = false;
 
   /**
    * @throws {OngridError} The file cannot be opened, is no database of ours, or was written by a
@@ -34,8 +40,9 @@ export class Database {
       throw cannotOpen(path, e);
     }
     try {
-      this.#requireKnownSchema(path);
-      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+      this.#requireOurs(path);
+      this.#statement("PRAGMA journal_mode = WAL").get();
+      this.#db.exec("PRAGMA synchronous = NORMAL");
       this.#migrate();
     } catch (e) {
       this.#db.close();
@@ -55,15 +62,16 @@ export class Database {
 
   /** Runs a statement; how many rows it changed. */
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
+    return this.#write(() => Number(this.#statement(sql).run(...values).changes));
   }
 
   /** Runs `work` in one write transaction; an error takes all of it back. */
   transaction<T>(work: () => T): T {
-    this.#db.exec("BEGIN IMMEDIATE");
+    // Prepared, as `exec` keeps SQLite's result code to itself.
+    this.#write(() => this.#statement("BEGIN IMMEDIATE").run());
     try {
       const result = work();
-      this.#db.exec("COMMIT");
+      this.#statement("COMMIT").run();
       return result;
     } catch (e) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
@@ -96,14 +104,42 @@ export class Database {
     return statement;
   }
 
-  #requireKnownSchema(path: string): void {
+  /** Runs a step that may have to wait for another process; a crowd of them waits only once. */
+  #write<T>(step: () => T): T {
+    try {
+      const result = step();
+      if (this.#gaveUp) this.#setPatience(BUSY_TIMEOUT_MS);
+      this.#gaveUp = false;
+      return result;
+    } catch (e) {
+      if (isBusy(e) && !this.#gaveUp) {
+        this.#gaveUp = true;
+        this.#setPatience(0);
+      }
+      throw e;
+    }
+  }
+
+  #setPatience(ms: number): void {
+    this.#db.exec(`PRAGMA busy_timeout = ${ms}`);
+  }
+
+  /** Neither a newer manager's database nor another program's, whose tables are left alone. */
+  #requireOurs(path: string): void {
     const version = this.#version();
-    if (version <= MIGRATIONS.length) return;
-    throw new OngridError(
-      `Cannot use the database ${path}: its schema is version ${version}, ` +
-        `this program knows up to ${MIGRATIONS.length}`,
-      { hint: "A newer manager wrote it: run that version, or restore a backup." },
-    );
+    if (version > MIGRATIONS.length) {
+      throw new OngridError(
+        `Cannot use the database ${path}: its schema is version ${version}, ` +
+          `this program knows up to ${MIGRATIONS.length}`,
+        { hint: "A newer manager wrote it: run that version, or restore a backup." },
+      );
+    }
+    const tables = this.#db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+      .map(({ name }) => name);
+    if (version === 0 ? tables.length === 0 : tables.includes("pushes")) return;
+    throw new OngridError(`Cannot use the database ${path}: another program's tables are in it`, {
+      hint: "Choose another file for the registry (--db, ONGRID_DB_PATH).",
+    });
   }
 
   /** Takes the missing steps in one transaction: two processes may open a new file at once. */
@@ -123,11 +159,4 @@ export class Database {
 /** Makes the file, readable by its owner only; SQLite gives its side files the same mode. */
 function createPrivate(path: string): void {
   Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
-}
-
-function cannotOpen(path: string, cause: unknown): OngridError {
-  return new OngridError(`Cannot open the database ${path}`, {
-    cause,
-    hint: "The directory must exist and be writable for this account (ONGRID_DB_PATH).",
-  });
 }

@@ -4,6 +4,7 @@ import type { EdgeRecord, UpgradeOutcome } from "../records.ts";
 import type { EdgeFilter, EdgeStore, Page, RegisteredFacts, Slice } from "../store.ts";
 import { bytes, id, integer, oneOf, optionalInteger, optionalText, text } from "./columns.ts";
 import type { Database, Row } from "./database.ts";
+import { attempt } from "./database_errors.ts";
 
 /** {@linkcode EdgeStore} on SQLite. */
 export class SqliteEdgeStore implements EdgeStore {
@@ -51,12 +52,6 @@ export class SqliteEdgeStore implements EdgeStore {
       );
       return { items: rows.map(toEdge), total: integer(count ?? {}, "n") };
     });
-  }
-
-  allIds(): Promise<bigint[]> {
-    return attempt(() =>
-      this.#db.all("SELECT id FROM edges ORDER BY id").map((row) => id(row, "id"))
-    );
   }
 
   remove(edgeId: bigint): Promise<boolean> {
@@ -149,11 +144,6 @@ export class SqliteEdgeStore implements EdgeStore {
       );
     });
   }
-}
-
-/** Runs a synchronous step of the database as the promise that the store's interface asks for. */
-export function attempt<T>(step: () => T): Promise<T> {
-  return new Promise((resolve) => resolve(step()));
 }
 
 function toEdge(row: Row | undefined): EdgeRecord {

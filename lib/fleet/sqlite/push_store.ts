@@ -1,9 +1,8 @@
-import { type Phase, PHASES, type PushRecord } from "../records.ts";
-import type { RolloutRecord } from "../records.ts";
+import { type Phase, PHASES, type PushRecord, type RolloutRecord } from "../records.ts";
 import type { NewPush, NewRollout, Page, PushStore, Slice } from "../store.ts";
 import { integer, oneOf } from "./columns.ts";
 import type { Database } from "./database.ts";
-import { attempt } from "./edge_store.ts";
+import { attempt } from "./database_errors.ts";
 import { pushValues, toPush, toRollout } from "./push_rows.ts";
 
 const IN_FLIGHT = "phase IN ('fetching', 'staged', 'restarting')";
@@ -18,32 +17,41 @@ export class SqlitePushStore implements PushStore {
 
   add(push: NewPush): Promise<PushRecord> {
     return attempt(() =>
-      toPush(this.#db.get(
-        `INSERT INTO pushes
+      this.#db.transaction(() =>
+        toPush(this.#db.get(
+          `INSERT INTO pushes
            (edge_id, edge_name, from_version, target_version, phase, phases, created_by, created_at)
          VALUES (?, ?, ?, ?, 'queued', '[]', ?, ?) RETURNING *`,
-        push.edgeId,
-        push.edgeName,
-        push.fromVersion,
-        push.targetVersion,
-        push.createdBy,
-        push.now,
-      ))
+          push.edgeId,
+          push.edgeName,
+          push.fromVersion,
+          push.targetVersion,
+          push.createdBy,
+          push.now,
+        ))
+      )
     );
   }
 
   save(push: PushRecord): Promise<void> {
-    return attempt(() => {
-      this.#db.run(
-        `UPDATE pushes SET from_version = ?, target_version = ?, arch = ?, file = ?, sha256 = ?, phase = ?, code = ?,
-           reason = ?, phases = ?, asks = ?, probes = ?, apply_sent_at = ?, apply_accepted = ?,
-           baseline_report = ?, fetch_deadline_at = ?, deadline_at = ?, observed_version = ?,
-           started_at = ?, finished_at = ?
-         WHERE id = ?`,
-        ...pushValues(push),
-        push.id,
-      );
-    });
+    return attempt(() => this.#update(push));
+  }
+
+  end(push: PushRecord): Promise<void> {
+    return attempt(() =>
+      this.#db.transaction(() => {
+        this.#update(push);
+        this.#db.run(
+          `UPDATE edges SET upgrade_version = ?, upgrade_state = ?, upgrade_reason = ?,
+             upgrade_at = ? WHERE id = ?`,
+          push.targetVersion,
+          push.phase,
+          push.reason,
+          push.finishedAt ?? null,
+          push.edgeId,
+        );
+      })
+    );
   }
 
   inFlight(): Promise<PushRecord[]> {
@@ -147,6 +155,18 @@ export class SqlitePushStore implements PushStore {
         rolloutId,
       );
     });
+  }
+
+  #update(push: PushRecord): void {
+    this.#db.run(
+      `UPDATE pushes SET from_version = ?, target_version = ?, arch = ?, file = ?, sha256 = ?,
+         phase = ?, code = ?, reason = ?, phases = ?, asks = ?, probes = ?, apply_sent_at = ?,
+         apply_accepted = ?, baseline_report = ?, fetch_deadline_at = ?, deadline_at = ?,
+         observed_version = ?, started_at = ?, finished_at = ?
+       WHERE id = ?`,
+      ...pushValues(push),
+      push.id,
+    );
   }
 
   #queue(rollout: RolloutRecord, edgeId: bigint): number {

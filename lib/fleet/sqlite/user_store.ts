@@ -2,7 +2,7 @@ import { type Role, ROLES, type UserRecord } from "../records.ts";
 import type { UserStore } from "../store.ts";
 import { id, integer, oneOf, text } from "./columns.ts";
 import type { Database, Row } from "./database.ts";
-import { attempt } from "./edge_store.ts";
+import { attempt } from "./database_errors.ts";
 
 /** {@linkcode UserStore} on SQLite. */
 export class SqliteUserStore implements UserStore {
