@@ -20,27 +20,16 @@ export async function run(args: string[], effects: AgentEffects): Promise<number
     createOutput().result(parsed.text);
     return 0;
   }
+  const common = { paths, version: VERSION, output: createOutput(), effects };
   switch (parsed.command) {
     case "run":
-      return await serve((stop) =>
-        runAgent({
-          config: agentConfig(env),
-          paths,
-          version: VERSION,
-          output: createOutput(),
-          effects,
-          stop,
-        })
-      );
+      return await serve((stop) => runAgent({ ...common, config: agentConfig(env), stop }));
     case "stage":
       return await stageByHand({
+        ...common,
         source: parsed.positionals[0] ?? "",
         sha256: parsed.options.sha256,
-        paths,
-        version: VERSION,
-        output: createOutput(),
-        effects,
-        openUrl: createOpener({ ca: caCertificates(env) }),
+        ...openers(caCertificates(env)),
       });
     case "status":
       printStatus(readStatus(paths, VERSION), createOutput(parsed.options), parsed.options);
@@ -49,6 +38,14 @@ export async function run(args: string[], effects: AgentEffects): Promise<number
       createOutput().result(VERSION);
       return 0;
   }
+}
+
+/** The bundle is held against its sha256; where that comes from, only the certificate vouches for. */
+function openers(ca: string | undefined) {
+  return {
+    openUrl: createOpener({ ca }),
+    openTrusted: createOpener({ ca, otherwise: "well_known" }),
+  };
 }
 
 /** Stops the service on SIGTERM and SIGINT. */

@@ -30,7 +30,7 @@ export class Backoff {
     return LONGEST_WAIT_MS * (0.5 + this.#random() / 2);
   }
 
-  /** Begins at the first wait again, after a manager accepted this edge. */
+  /** Begins at the first wait again, after a connection that proved good. */
   reset(): void {
     this.#failures = 0;
   }

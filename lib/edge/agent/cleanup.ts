@@ -1,7 +1,8 @@
 /** What a killed agent left behind. */
 
 import { join } from "@std/path";
-import { removeDurable, removeTreeDurable } from "../../fs/durable.ts";
+import { removeTreeDurable } from "../../fs/durable.ts";
+import { lstatOrUndefined } from "../../fs/lstat.ts";
 import { STAGE } from "../paths.ts";
 import { OWN, type StageStore } from "./store.ts";
 
@@ -28,14 +29,17 @@ export function cleanUp(store: StageStore, now: Date): string[] {
     removeTreeDurable(store.at(name));
     removed.push(name);
   };
-  const names = list(store.path);
-  for (const name of names) {
+  for (const name of list(store.path)) {
     if (name === STAGE.partial || name === OWN.discarded || TEMPORARY.test(name)) remove(name);
   }
-  if (names.includes(STAGE.staged) && !store.staged()) remove(STAGE.staged);
-  if (names.includes(OWN.stagedRecord) && !store.staged()) remove(OWN.stagedRecord);
-  if (names.includes(STAGE.ready) && !names.includes(STAGE.incoming)) remove(STAGE.ready);
-  if (names.includes(STAGE.download)) removed.push(...cleanDownloads(store, now));
+  const there = (name: string) => lstatOrUndefined(store.at(name));
+  if (there(STAGE.staged) && !store.staged()) remove(STAGE.staged);
+  if (there(OWN.stagedRecord) && !store.staged()) remove(OWN.stagedRecord);
+  if (there(STAGE.ready) && !there(STAGE.incoming)) remove(STAGE.ready);
+  const download = there(STAGE.download);
+  if (download?.isDirectory) removed.push(...cleanDownloads(store, now));
+  // What a link leads to is not this agent's to clean up.
+  else if (download) remove(STAGE.download);
   return removed;
 }
 
@@ -43,16 +47,14 @@ function cleanDownloads(store: StageStore, now: Date): string[] {
   const directory = store.at(STAGE.download);
   const removed: string[] = [];
   const remove = (name: string) => {
-    const path = join(directory, name);
-    if (PART.test(name)) removeDurable(path);
-    else removeTreeDurable(path);
+    removeTreeDurable(join(directory, name));
     removed.push(`${STAGE.download}/${name}`);
   };
   const parts: { name: string; time: number }[] = [];
   for (const name of list(directory)) {
-    const info = Deno.lstatSync(join(directory, name));
-    const time = info.mtime?.getTime() ?? 0;
-    const resumable = PART.test(name) && info.isFile && info.size > 0 &&
+    const info = lstatOrUndefined(join(directory, name));
+    const time = info?.mtime?.getTime() ?? 0;
+    const resumable = PART.test(name) && info?.isFile && info.size > 0 &&
       now.getTime() - time < RESUMABLE_MS;
     if (resumable) parts.push({ name, time });
     else remove(name);

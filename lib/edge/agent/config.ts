@@ -1,6 +1,7 @@
 /** The service's configuration: the environment that its unit reads from a file. */
 
-import { parseDuration } from "../../cli/duration.ts";
+import { X509Certificate } from "node:crypto";
+import { formatDuration, MAX_DURATION_MS, parseDuration } from "../../cli/duration.ts";
 import { OngridError, UsageError } from "../../cli/errors.ts";
 
 /** Reads one environment variable; an empty value counts as unset. */
@@ -56,6 +57,8 @@ export function caCertificates(env: Env): string | undefined {
   if (!path) return undefined;
   let text: string;
   try {
+    // Before it is opened: a FIFO would hold the service up for ever.
+    if (!Deno.statSync(path).isFile) throw new OngridError("it is not a regular file");
     text = Deno.readTextFileSync(path);
   } catch (error) {
     throw new UsageError(`cannot read the file that ${name} names, ${path}`, {
@@ -63,10 +66,22 @@ export function caCertificates(env: Env): string | undefined {
       hint: `Make it readable for the agent's user, or correct ${name} in ${ENV_FILE}.`,
     });
   }
-  if (!text.includes("-----BEGIN CERTIFICATE-----")) {
-    throw invalid(name, path, "is no PEM file with a certificate");
-  }
+  checkPem(text, (problem) => invalid(name, path, problem));
   return text;
+}
+
+/** Looks at every certificate now: later, a damaged one only shows as a manager not trusted. */
+function checkPem(text: string, invalidFile: (problem: string) => OngridError): void {
+  const certificates = text.split(/(?=-----BEGIN CERTIFICATE-----)/)
+    .filter((each) => each.startsWith("-----BEGIN"));
+  if (certificates.length === 0) throw invalidFile("is no PEM file with a certificate");
+  for (const [index, certificate] of certificates.entries()) {
+    try {
+      new X509Certificate(certificate);
+    } catch {
+      throw invalidFile(`holds a damaged certificate, number ${index + 1}`);
+    }
+  }
 }
 
 function required(env: Env, name: string): string {
@@ -95,7 +110,8 @@ function duration(env: Env, name: string, fallback: string): number {
   const text = env(name)?.trim() || fallback;
   const milliseconds = parseDuration(text);
   if (milliseconds === undefined) {
-    throw invalid(name, text, "is not a duration, such as 10m, 90s or 0");
+    const longest = formatDuration(MAX_DURATION_MS);
+    throw invalid(name, text, `is not a duration up to ${longest}, such as 10m, 90s or 0`);
   }
   return milliseconds;
 }

@@ -5,7 +5,7 @@ import { MAX_BUNDLE_BYTES } from "../../bundle/limits.ts";
 import { describeError, InvalidBundleError, OngridError } from "../../cli/errors.ts";
 import { ensureDirectory, removeDurable } from "../../fs/durable.ts";
 import type { AgentEffects } from "./effects.ts";
-import type { OpenedUrl, OpenUrl } from "./http.ts";
+import { type OpenedUrl, type OpenUrl, RedirectError } from "./http.ts";
 import { DiskError, PartFile } from "./part_file.ts";
 
 /** How patient a download is. */
@@ -128,9 +128,9 @@ async function attempt(part: PartFile, options: DownloadOptions, state: Transfer
   try {
     if (await settled(part, answer)) return;
     if (answer.status === 200) state.validator = answer.validator;
-    const total = answer.length === undefined ? undefined : part.size + answer.length;
+    const total = totalOf(answer, part.size);
     checkSize(total ?? 0, limits);
-    checkSpace(options, answer.length ?? 0, total ?? 0);
+    checkSpace(options, (total ?? part.size) - part.size, total ?? 0);
     for await (const chunk of unstalled(answer, limits.stallMs)) {
       checkSize(part.size + chunk.length, limits);
       await part.write(chunk);
@@ -142,11 +142,19 @@ async function attempt(part: PartFile, options: DownloadOptions, state: Transfer
     }
   } catch (error) {
     if (error instanceof InvalidBundleError) removeDurable(part.path);
-    throw error instanceof OngridError ? error : new OngridError("stream", { cause: error });
+    if (error instanceof OngridError) throw error;
+    throw new OngridError(`stream: connection broke after ${part.size} bytes`, { cause: error });
   } finally {
     signal.removeEventListener("abort", giveUp);
     answer.close();
   }
+}
+
+/** Bytes of the whole file, as far as the answer says: a range may end before the file does. */
+function totalOf(answer: OpenedUrl, before: number): number | undefined {
+  const { length } = answer;
+  const whole = answer.status === 206 ? answer.wholeLength : undefined;
+  return whole ?? (length === undefined ? undefined : before + length);
 }
 
 async function open(
@@ -224,8 +232,8 @@ async function* unstalled(answer: OpenedUrl, stallMs: number): AsyncGenerator<Ui
 }
 
 function isFinal(error: unknown): boolean {
-  return error instanceof FinalError || error instanceof InvalidBundleError ||
-    error instanceof DiskError;
+  return [FinalError, InvalidBundleError, DiskError].some((kind) => error instanceof kind) ||
+    error instanceof OngridError && error.cause instanceof RedirectError;
 }
 
 function aborted(signal: AbortSignal): OngridError {

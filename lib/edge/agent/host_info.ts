@@ -43,7 +43,7 @@ export function platformName(): string {
 /** Collects the host's description. */
 export function hostInfo(sources: HostSources = systemSources()): HostInfo {
   const hostname = sources.hostname();
-  const address = primaryIpv4(sources.interfaces());
+  const address = primaryIpv4(interfacesOf(sources));
   return {
     hostname,
     os: Deno.build.os,
@@ -74,6 +74,16 @@ function fingerprint(hostname: string, readText: HostSources["readText"]): strin
 
 function firstLine(text: string | undefined): string {
   return text?.split("\n", 1)[0]?.trim() ?? "";
+}
+
+/** A sandbox may forget the sockets that list interfaces; an edge must register without them. */
+function interfacesOf(sources: HostSources): readonly Deno.NetworkInterfaceInfo[] {
+  try {
+    return sources.interfaces();
+  } catch {
+    // Then the manager sees the address of the connection alone.
+    return [];
+  }
 }
 
 function primaryIpv4(interfaces: readonly Deno.NetworkInterfaceInfo[]): string | undefined {

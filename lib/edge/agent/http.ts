@@ -3,7 +3,7 @@
 import http from "node:http";
 import https from "node:https";
 import { OngridError } from "../../cli/errors.ts";
-import { connectPacedTls, type PacedTlsOptions } from "./paced_tls.ts";
+import { connectPacedTls, type Consumption, type PacedTlsOptions } from "./paced_tls.ts";
 
 /** Where a download begins, and how it can be given up. */
 export interface OpenOptions {
@@ -21,11 +21,18 @@ export interface OpenedUrl {
   readonly length: number | undefined;
   /** From `Content-Range` of a 206: where the body begins. */
   readonly rangeStart: number | undefined;
+  /** From `Content-Range` too: bytes of the whole file, which may be more than a 206 reaches. */
+  readonly wholeLength: number | undefined;
   /** A strong `ETag` or a `Last-Modified`, for {@linkcode OpenOptions.validator}. */
   readonly validator: string | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   /** Ends the connection, read to the end or not. */
   close(): void;
+}
+
+/** Thrown for a redirect that leads nowhere: asking again would lead there again. */
+export class RedirectError extends OngridError {
+  override readonly name = "RedirectError";
 }
 
 /** Opens a URL. Rejects where no answer can be had. */
@@ -42,15 +49,21 @@ const HTTPS_PORT = 443;
 /** How far a server's certificate is trusted. */
 type Trust = Pick<PacedTlsOptions, "rejectUnauthorized" | "ca">;
 
-/**
- * Makes an opener.
- *
- * @param options.ca PEM of the authority that signs the manager's certificate. Without one the
- *   certificate is not checked: who asks for a download names its sha256, and that is what the
- *   bytes are held against.
- */
-export function createOpener(options: { ca?: string | undefined } = {}): OpenUrl {
-  const trust = { rejectUnauthorized: options.ca !== undefined, ca: options.ca };
+/** Whom an opener trusts. */
+export interface OpenerOptions {
+  /** PEM of the authority that signs the manager's certificate. */
+  readonly ca?: string | undefined;
+  /**
+   * What is done without {@linkcode OpenerOptions.ca}. `any`, the default, does not check the
+   * certificate: who asks for a download names its sha256, and that is what the bytes are held
+   * against. `well_known` trusts the well-known authorities: for what no sha256 is known of.
+   */
+  readonly otherwise?: "any" | "well_known";
+}
+
+/** Makes an opener. */
+export function createOpener({ ca, otherwise = "any" }: OpenerOptions = {}): OpenUrl {
+  const trust = { rejectUnauthorized: ca !== undefined || otherwise === "well_known", ca };
   return async (url, open) => {
     let target = new URL(url);
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
@@ -58,28 +71,35 @@ export function createOpener(options: { ca?: string | undefined } = {}): OpenUrl
       const location = redirectOf(answer.message);
       if (location === undefined) return opened(answer);
       answer.message.destroy();
-      target = new URL(location, target);
+      target = redirected(location, target);
     }
-    throw new OngridError(`more than ${MAX_REDIRECTS} redirects`);
+    throw new RedirectError(`more than ${MAX_REDIRECTS} redirects`);
   };
 }
 
-/** An answer, and how much of its body has been taken. */
-class Answer {
+/** An answer, and how far its consumer is. */
+class Answer implements Consumption {
   readonly message: http.IncomingMessage;
   taken = 0;
+  hungry = false;
 
   constructor(message: http.IncomingMessage) {
     this.message = message;
   }
 
   async *body(): AsyncGenerator<Uint8Array> {
+    this.hungry = true;
     for await (const chunk of this.message) {
+      this.hungry = false;
       yield chunk;
       this.taken += chunk.length;
+      this.hungry = true;
     }
   }
 }
+
+/** Until there is an answer, its head is waited for. */
+const BEFORE_ANSWER: Consumption = { taken: 0, hungry: true };
 
 function request(url: URL, trust: Trust, open: OpenOptions): Promise<Answer> {
   const headers: Record<string, string> = { "accept-encoding": "identity" };
@@ -91,7 +111,7 @@ function request(url: URL, trust: Trust, open: OpenOptions): Promise<Answer> {
     let answer: Answer | undefined;
     const sent = send(url, { headers, signal: open.signal }, {
       ...trust,
-      arrived: () => ({ taken: answer?.taken ?? 0, waiting: answer?.message.readableLength ?? 0 }),
+      consumer: () => answer ?? BEFORE_ANSWER,
     });
     const timer = setTimeout(
       () => sent.destroy(new OngridError(`no answer within ${ANSWER_TIMEOUT_MS / 1000} s`)),
@@ -128,7 +148,7 @@ function send(
       });
     }
     default:
-      throw new OngridError(`redirected to ${url.protocol}, which is not http(s)`);
+      throw new OngridError(`${url.protocol} is not http(s)`);
   }
 }
 
@@ -137,15 +157,24 @@ function redirectOf(answer: http.IncomingMessage): string | undefined {
   return [301, 302, 303, 307, 308].includes(status) ? answer.headers.location : undefined;
 }
 
+function redirected(location: string, from: URL): URL {
+  const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  if (target && /^https?:$/.test(target.protocol)) return target;
+  throw new RedirectError(
+    `redirected to ${target?.protocol ?? "what is no URL"}, which is not http(s)`,
+  );
+}
+
 function opened(answer: Answer): OpenedUrl {
   const { message } = answer;
   const { headers } = message;
-  const range = /^bytes ([0-9]+)-/.exec(headers["content-range"] ?? "");
+  const range = /^bytes ([0-9]+)-[0-9]*(?:\/([0-9]+|\*))?$/.exec(headers["content-range"] ?? "");
   const etag = headers.etag?.startsWith("W/") ? undefined : headers.etag;
   return {
     status: message.statusCode ?? 0,
     length: count(headers["content-length"]),
     rangeStart: count(range?.[1]),
+    wholeLength: count(range?.[2]),
     validator: etag ?? headers["last-modified"],
     body: answer.body(),
     close: () => message.destroy(),

@@ -2,8 +2,11 @@
 
 import { OngridError } from "../../cli/errors.ts";
 
-/** Largest body that is parsed, in bytes: the tunnel carries no packet above 10 MiB. */
-const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/**
+ * Largest body that is parsed, in bytes: many times what any is. A tunnel packet of 10 MiB, nested
+ * deeply, would keep the parser busy for longer than a stop of the service may take.
+ */
+const MAX_BODY_BYTES = 256 * 1024;
 
 /** What `JSON` offers beside the declared types: the source text of a number, and its reverse. */
 interface SourceJson {
@@ -15,7 +18,8 @@ interface SourceJson {
 }
 
 const sourceJson = JSON as unknown as SourceJson;
-const INTEGER = /^-?[0-9]+$/;
+const INTEGER = /^-?[0-9]{1,20}$/;
+const MAX_ID = 2n ** 64n - 1n;
 
 /** True for a JSON object, which every body of the tunnel is. */
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -23,8 +27,8 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Parses a body into an object; an empty body counts as `{}`. Integers beyond 2^53 become
- * `bigint`, so that no digit is lost.
+ * Parses a body into an object; an empty body counts as `{}`. Integers beyond 2^53, up to 20
+ * digits, become `bigint`, so that no digit of an id is lost.
  *
  * @param what names the body in the error: `decode fetch_package request`.
  * @throws {OngridError} where it is not UTF-8, not JSON, or not an object.
@@ -58,8 +62,8 @@ export function encodeBody(value: Record<string, unknown>): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** An id out of a parsed body, as `bigint`; undefined where it is not a whole number from 0 up. */
+/** An id out of a parsed body; undefined where it is not a whole number of 64 bits, from 0 up. */
 export function idOf(value: unknown): bigint | undefined {
-  if (typeof value === "bigint") return value >= 0n ? value : undefined;
+  if (typeof value === "bigint") return value >= 0n && value <= MAX_ID ? value : undefined;
   return Number.isSafeInteger(value) && Number(value) >= 0 ? BigInt(Number(value)) : undefined;
 }

@@ -56,7 +56,11 @@ async function fetchPackage(options: MethodOptions, body: Uint8Array, call: Call
     manifest_files: record.manifest_files,
     version: request.version ?? record.version,
   });
-  if (request.wait) return reply(isReady(stager, record) ? STAGE.incoming : STAGE.staged);
+  if (request.wait) {
+    // An earlier call may have brought it further, and has started the clock.
+    leave.cancel();
+    return reply(isReady(stager, record) ? STAGE.incoming : STAGE.staged);
+  }
   stager.promote(record.bundle_sha256);
   leave.after(options.applyGraceMs, {
     exitCode: 0,
@@ -101,6 +105,7 @@ function applyPackage({ stager, leave }: MethodOptions, body: Uint8Array) {
   if (chosen === undefined && (wanted !== undefined || !hasIncoming(stager))) {
     throw new OngridError("apply_package: no staged bundle (run fetch_package first)");
   }
+  stager.refuseUnsettled();
   if (chosen) stager.promote(chosen.bundle_sha256);
   leave.afterReply({
     exitCode: 0,
@@ -115,7 +120,7 @@ async function dropPackage({ stager, leave }: MethodOptions, body: Uint8Array) {
   const running = stager.progress;
   const ended = running !== undefined && (wanted === undefined || running.sha256 === wanted) &&
     await stager.abort("the bundle was dropped");
-  const dropped = stager.store.drop(wanted);
+  const dropped = stager.drop(wanted);
   if (!stager.store.ready()) leave.cancel();
   return { dropped: ended || dropped.length > 0 };
 }

@@ -74,9 +74,12 @@ export async function runCommand(
     // Root's home is closed to that account.
     env: { HOME: "/" },
   }).spawn();
-  // A child that ends early closes its input; its exit code says why.
-  if (input) await input.pipeTo(child.stdin).catch(() => {});
+  // A child that ends early says why by its exit code; what is piped in may never come to an end.
+  const over = new AbortController();
+  const piping = input?.pipeTo(child.stdin, { signal: over.signal }).catch(() => {});
   const status = await child.status;
+  over.abort();
+  await piping;
   if (status.signal !== null) {
     throw new OngridError(`${program} was killed by ${status.signal}`);
   }

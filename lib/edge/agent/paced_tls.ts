@@ -17,8 +17,16 @@ export interface PacedTlsOptions {
   readonly port: number;
   readonly rejectUnauthorized: boolean;
   readonly ca?: string | undefined;
-  /** Decrypted bytes that the consumer has taken, and that wait for it. */
-  readonly arrived: () => { readonly taken: number; readonly waiting: number };
+  /** How far the consumer is. */
+  readonly consumer: () => Consumption;
+}
+
+/** How far a consumer is. */
+export interface Consumption {
+  /** Decrypted bytes that it has taken. */
+  readonly taken: number;
+  /** Whether it waits for more. */
+  readonly hungry: boolean;
 }
 
 /**
@@ -31,7 +39,7 @@ export function connectPacedTls(options: PacedTlsOptions): tls.TLSSocket {
   return tls.connect({
     socket: pacedSocket(
       net.connect({ host: hostname, port }),
-      options.arrived,
+      options.consumer,
     ),
     host: hostname,
     rejectUnauthorized,
@@ -40,19 +48,15 @@ export function connectPacedTls(options: PacedTlsOptions): tls.TLSSocket {
   });
 }
 
-function pacedSocket(raw: net.Socket, arrived: PacedTlsOptions["arrived"]): Duplex {
+function pacedSocket(raw: net.Socket, consumer: PacedTlsOptions["consumer"]): Duplex {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let read = 0;
-  let decryptedBefore = -1;
   const readOn = () => {
     clearTimeout(timer);
     if (paced.destroyed) return;
-    const { taken, waiting } = arrived();
-    const decrypted = taken + waiting;
-    // What TLS adds counts as not decrypted for ever: as long as anything moves, that is no reason.
-    const stuck = read - decrypted > MAX_WAITING_BYTES && decrypted === decryptedBefore;
-    decryptedBefore = stuck ? -1 : decrypted;
-    if (stuck || waiting > MAX_WAITING_BYTES) timer = setTimeout(readOn, RECHECK_MS);
+    const { taken, hungry } = consumer();
+    // What TLS adds counts as not taken for ever: that keeps nobody waiting who wants more.
+    if (!hungry && read - taken > MAX_WAITING_BYTES) timer = setTimeout(readOn, RECHECK_MS);
     else raw.resume();
   };
   const paced = new Duplex({
@@ -69,7 +73,7 @@ function pacedSocket(raw: net.Socket, arrived: PacedTlsOptions["arrived"]): Dupl
     raw.pause();
     read += chunk.length;
     paced.push(chunk);
-    // It is decrypted in a later turn: only then is it known how much is waiting.
+    // It is decrypted in a later turn: only then is it known whether more is wanted.
     setImmediate(readOn);
   });
   let ended = false;

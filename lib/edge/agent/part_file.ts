@@ -2,6 +2,8 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { OngridError, systemCode } from "../../cli/errors.ts";
+import { removeTreeDurable } from "../../fs/durable.ts";
+import { lstatOrUndefined } from "../../fs/lstat.ts";
 
 /** Read size while the bytes of an earlier run are hashed. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -20,8 +22,13 @@ export class PartFile implements Disposable {
     this.#size = size;
   }
 
-  /** Opens the file, new or with what an earlier run left in it. */
+  /**
+   * Opens the file, new or with what an earlier run left in it. Whatever else has the name is
+   * removed: a FIFO would be read for ever, and what a link leads to would be overwritten.
+   */
   static async open(path: string): Promise<PartFile> {
+    const there = lstatOrUndefined(path);
+    if (there && !(there.isFile && there.nlink === 1)) removeTreeDurable(path);
     const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
     try {
       const hash = createHash("sha256");

@@ -56,9 +56,9 @@ export function parseBundleChoice(body: Uint8Array, method: string): string | un
  */
 export function checkSha256(value: unknown, what: string): string {
   const text = typeof value === "string" ? value : "";
-  if (text.length !== 64) {
-    throw new OngridError(`${what}: sha256 must be 64 hex chars (got ${text.length})`);
-  }
+  // In bytes, as existing agents count them.
+  const { length } = new TextEncoder().encode(text);
+  if (length !== 64) throw new OngridError(`${what}: sha256 must be 64 hex chars (got ${length})`);
   const lowered = text.toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(lowered)) throw new OngridError(`${what}: sha256 not lower-hex`);
   return lowered;

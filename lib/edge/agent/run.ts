@@ -3,7 +3,7 @@
 import { describeError, ProtocolError } from "../../cli/errors.ts";
 import { formatDuration } from "../../cli/duration.ts";
 import type { Output } from "../../cli/output.ts";
-import { tryAcquireLock } from "../../fs/lock.ts";
+import { sanitizeLine } from "../../cli/sanitize.ts";
 import type { EdgeConnection } from "../../tunnel/edge_client.ts";
 import type { EdgePaths } from "../paths.ts";
 import { Backoff } from "./backoff.ts";
@@ -20,7 +20,6 @@ import { Probation } from "./probation.ts";
 import { runSession } from "./session.ts";
 import { Stager } from "./stager.ts";
 import { statusFlags } from "./status_flags.ts";
-import { OWN } from "./store.ts";
 import { readUpgradeState } from "./upgrade_state.ts";
 
 /** What the service works with. */
@@ -40,6 +39,9 @@ const GOODBYE_MS = 1_500;
 
 /** Time for a staging to notice that it is given up, in milliseconds, beside the goodbye. */
 const STAGING_END_MS = 300;
+
+/** Longest text of a peer that is logged or put into a verdict, in characters. */
+const MAX_PEER_TEXT_CHARS = 500;
 
 /** Runs the service. Returns its exit code: 0 to be upgraded or stopped, 75 to be rolled back. */
 export async function runAgent(options: RunOptions): Promise<number> {
@@ -95,7 +97,13 @@ class Agent {
     const { store } = this.#stager;
     try {
       store.ensure();
-      using lock = tryAcquireLock(store.at(OWN.lock));
+      if (Deno.uid() === 0 && Deno.lstatSync(store.path).uid !== 0) {
+        output.warn(
+          `running as root in ${store.path}, which belongs to another account: ` +
+            "what is written now may be in the way of the agent that runs as it",
+        );
+      }
+      using lock = store.tryLock();
       const removed = lock ? cleanUp(store, effects.now()) : [];
       if (removed.length > 0) output.info(`removed leftovers: ${removed.join(", ")}`);
     } catch (error) {
@@ -134,7 +142,6 @@ class Agent {
   /** One connection. Returns how long to wait before the next, in milliseconds. */
   async #connectOnce(): Promise<number> {
     const { config, effects } = this.#options;
-    const manager = `${config.hostname}:${config.port}`;
     let connection: EdgeConnection | undefined;
     try {
       connection = await effects.connect({
@@ -151,10 +158,10 @@ class Agent {
       });
       const reason = await this.#serve(connection);
       if (this.#leave.signal.aborted) return 0;
-      this.#say("warn", `lost the manager at ${manager}: ${reason}; reconnecting`);
+      this.#say("warn", `lost the manager at ${this.#manager}: ${brief(reason)}; reconnecting`);
     } catch (error) {
       if (this.#leave.signal.aborted) return 0;
-      return this.#failed(manager, error);
+      return this.#failed(error);
     } finally {
       if (connection) await this.#within(GOODBYE_MS, connection.close());
     }
@@ -162,24 +169,35 @@ class Agent {
   }
 
   #serve(connection: EdgeConnection): Promise<string> {
-    const { config, paths, version, effects, output } = this.#options;
+    const { paths, version, effects, output } = this.#options;
     return runSession({
       connection,
       version,
       hostInfo,
       upgrade: () => readUpgradeState(paths, version).report,
-      statusFlags: () => statusFlags(this.#stager),
+      statusFlags: () => this.#statusFlags(),
       effects,
       signal: this.#leave.signal,
-      warn: (message) => output.warn(message),
+      warn: (message) => output.warn(brief(message)),
       onAccepted: (edgeId) => {
         this.#probation?.passed();
-        this.#backoff.reset();
         this.#problem = undefined;
         this.#markHealthy();
-        this.#say("info", `connected to ${config.hostname}:${config.port} as edge ${edgeId}`);
+        this.#say("info", `connected to ${this.#manager} as edge ${edgeId}`);
       },
+      // Not when accepted: two hosts with one key turn each other out as soon as they are.
+      onHeartbeat: () => this.#backoff.reset(),
     });
+  }
+
+  #statusFlags(): Record<string, string> | undefined {
+    try {
+      return statusFlags(this.#stager);
+    } catch {
+      // A state directory that cannot be read is no reason to lose the manager: whoever asks for
+      // an upgrade is told what is wrong with it.
+      return undefined;
+    }
   }
 
   #markHealthy(): void {
@@ -195,8 +213,9 @@ class Agent {
   }
 
   /** Says why, and how long to wait, in milliseconds. */
-  #failed(manager: string, error: unknown): number {
-    const { message } = describeError(error);
+  #failed(error: unknown): number {
+    const message = brief(describeError(error).message);
+    const manager = this.#manager;
     this.#problem = message;
     if (
       error instanceof ProtocolError && error.kind === "refused" && /unauthorized/.test(message)
@@ -210,6 +229,11 @@ class Agent {
     }
     this.#say("warn", `cannot connect to the manager at ${manager}: ${message}; trying again`);
     return this.#backoff.next();
+  }
+
+  get #manager(): string {
+    const { hostname, port } = this.#options.config;
+    return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
   }
 
   #say(level: "info" | "warn" | "error", message: string): void {
@@ -228,4 +252,9 @@ class Agent {
     await Promise.race([finished, late.promise]);
     clearTimeout(timer);
   }
+}
+
+/** What a peer said, on one line that a log and a marker file can take. */
+function brief(text: string): string {
+  return sanitizeLine(text.slice(0, MAX_PEER_TEXT_CHARS));
 }

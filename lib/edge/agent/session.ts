@@ -33,6 +33,8 @@ export interface SessionOptions {
   readonly statusFlags: () => Record<string, string> | undefined;
   /** Called after each acceptance with the id that the manager gave. */
   readonly onAccepted: (edgeId: bigint) => void;
+  /** Called after each heartbeat that was answered: the connection has proved good for a while. */
+  readonly onHeartbeat: () => void;
   readonly warn: (message: string) => void;
   readonly effects: Pick<AgentEffects, "now" | "sleep">;
   /** Ends the session. */
@@ -64,8 +66,10 @@ export async function runSession(options: SessionOptions): Promise<string> {
       await effects.sleep(HEARTBEAT_MS, over.signal);
       if (over.signal.aborted) break;
       const problem = await heartbeat(options, edgeId, over.signal);
-      if (problem === undefined) failed = 0;
-      else if (REGISTER_AGAIN.test(problem)) edgeId = await register(options, over.signal);
+      if (problem === undefined) {
+        failed = 0;
+        options.onHeartbeat();
+      } else if (REGISTER_AGAIN.test(problem)) edgeId = await register(options, over.signal);
       else if (RECONNECT.test(problem) || ++failed >= MAX_FAILED_HEARTBEATS) end(problem);
       else if (!over.signal.aborted) options.warn(`heartbeat failed: ${problem}`);
     }

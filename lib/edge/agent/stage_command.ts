@@ -1,8 +1,8 @@
 /** `ongrid-edge stage`: a bundle staged by hand, for hosts that no manager can push to. */
 
 import { OngridError } from "../../cli/errors.ts";
-import type { Output } from "../../cli/output.ts";
-import { isRealDirectory } from "../../fs/foreign.ts";
+import type { Output, Progress } from "../../cli/output.ts";
+import { lstatOrUndefined } from "../../fs/lstat.ts";
 import { type EdgePaths, STAGE } from "../paths.ts";
 import type { AgentEffects } from "./effects.ts";
 import type { OpenUrl } from "./http.ts";
@@ -20,7 +20,10 @@ export interface StageCommandOptions {
   readonly version: string;
   readonly output: Output;
   readonly effects: AgentEffects;
+  /** Opens the bundle's URL; its sha256 is known then. */
   readonly openUrl: OpenUrl;
+  /** Opens the URL of its checksum file, and checks certificates. */
+  readonly openTrusted: OpenUrl;
 }
 
 /**
@@ -32,7 +35,16 @@ export interface StageCommandOptions {
  */
 export async function stageByHand(options: StageCommandOptions): Promise<number> {
   const { paths, output } = options;
-  const source = await openStageSource(options.source, options.sha256, options.openUrl);
+  const source = await openStageSource(
+    options.source,
+    options.sha256,
+    options.openTrusted,
+  );
+  if (source.kind === "url" && options.sha256 === undefined && /^http:/i.test(source.url)) {
+    output.warn(
+      "the checksum came over http, like the bundle: whoever is on the way can lie twice",
+    );
+  }
   try {
     const owner = otherOwner(paths.stage);
     if (owner) return await continueAs(owner, source, options);
@@ -50,15 +62,20 @@ export async function stageByHand(options: StageCommandOptions): Promise<number>
 /** The account to continue as; undefined where this one owns the directory, or will make it. */
 function otherOwner(stage: string): Account | undefined {
   const uid = Deno.uid();
-  if (!isRealDirectory(stage)) {
+  const there = lstatOrUndefined(stage);
+  if (there && !there.isDirectory) {
+    throw new OngridError(`the state directory ${stage} is not a directory, or a link to one`, {
+      hint: `Look at it (ls -ld ${stage}); to keep it elsewhere, mount that place here.`,
+    });
+  }
+  if (!there) {
     if (uid !== 0) return undefined;
     throw new OngridError(`there is no state directory ${stage}`, {
       hint: `Install the agent first, or make it: ` +
         `install -d -o ongrid-edge -g ongrid-edge -m 0750 ${stage}`,
     });
   }
-  const info = Deno.lstatSync(stage);
-  const owner = { uid: info.uid ?? 0, gid: info.gid ?? 0 };
+  const owner = { uid: there.uid ?? 0, gid: there.gid ?? 0 };
   if (owner.uid === uid) return undefined;
   if (uid === 0) return owner;
   throw new OngridError(`${stage} belongs to user ${owner.uid}, this is user ${uid}`, {
@@ -94,23 +111,24 @@ async function stageHere(
   options: StageCommandOptions,
 ): Promise<StagedRecord> {
   const size = source.kind === "url" ? undefined : source.size;
-  let progress = size === undefined ? undefined : options.output.progress("staging", size);
+  let progress: Progress | undefined;
+  const report = (label: string, done: number, total: number | undefined) => {
+    progress ??= options.output.progress(label, total);
+    progress.update(done);
+  };
   const stager = new Stager({
     paths: options.paths,
     version: options.version,
     openUrl: options.openUrl,
     effects: options.effects,
     onWarning: (message) => options.output.warn(message),
-    onDownload: (done, total) => {
-      progress ??= options.output.progress("downloading", total);
-      progress.update(done);
-    },
+    onDownload: (done, total) => report("downloading", done, total),
   });
   try {
     const record = source.kind === "url"
       ? await stager.stage({ url: source.url, sha256: source.sha256, version: undefined })
       : await stager.stageStream(
-        source.stream.pipeThrough(counting((done) => progress?.update(done))),
+        source.stream.pipeThrough(counting((done) => report("staging", done, size))),
         source.sha256,
       );
     stager.promote(record.bundle_sha256);

@@ -23,37 +23,57 @@ const SIDECAR_TIMEOUT_MS = 60_000;
  * Opens what was named on the command line, a file before anything else happens.
  *
  * @param sha256 as given; without it, `<source>.sha256` is read.
- * @throws {UsageError} for a sha256 that is none, and for standard input without one.
+ * @param openTrusted fetches the checksum file of a URL. It must check certificates: nothing else
+ *   vouches for what it brings.
+ * @throws {UsageError} for a source or sha256 that is none, and for standard input without one.
  * @throws {OngridError} where the source or its checksum cannot be read.
  */
 export async function openStageSource(
   source: string,
   sha256: string | undefined,
-  openUrl: OpenUrl,
+  openTrusted: OpenUrl,
 ): Promise<StageSource> {
   const given = sha256 === undefined ? undefined : parseDigest(sha256, "--sha256");
-  if (/^https?:\/\//i.test(source)) {
-    const url = checkUrl(source, "stage");
-    return { kind: "url", url, sha256: given ?? await fetchSidecar(url, openUrl) };
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) {
+    const url = parseUrl(source);
+    return { kind: "url", url, sha256: given ?? await fetchSidecar(url, openTrusted) };
   }
   if (source === "-") {
     if (given !== undefined) return stream(Deno.stdin.readable, undefined, given);
     throw new UsageError("standard input has no checksum file", { hint: "Give --sha256 HEX." });
   }
-  let file: Deno.FsFile;
+  const file = await openFile(source);
   try {
-    file = await Deno.open(source);
-  } catch (error) {
-    throw new OngridError(`cannot open ${source}`, { cause: error });
-  }
-  try {
-    const info = await file.stat();
-    if (!info.isFile) throw new OngridError(`${source} is not a file`);
-    const digest = given ?? sidecarOf(source);
-    return stream(file.readable, info.size, digest);
+    const { size } = await file.stat();
+    return stream(file.readable, size, given ?? sidecarOf(source));
   } catch (error) {
     file.close();
     throw error;
+  }
+}
+
+async function openFile(path: string): Promise<Deno.FsFile> {
+  try {
+    // Before it is opened: a FIFO would be waited for.
+    if ((await Deno.stat(path)).isFile) return await Deno.open(path);
+  } catch (error) {
+    const hint = error instanceof Deno.errors.NotFound
+      ? { hint: "Check the path of the bundle: edge-bundle-<arch>-<version>.tar.gz." }
+      : {};
+    throw new OngridError(`cannot open "${path}"`, { cause: error, ...hint });
+  }
+  throw new OngridError(`"${path}" is not a regular file`, {
+    hint: "To stage from a pipe, give - as the source, and --sha256 HEX.",
+  });
+}
+
+function parseUrl(source: string): string {
+  try {
+    return checkUrl(source, source);
+  } catch {
+    throw new UsageError(`cannot stage from ${source}: it is not an http(s) URL`, {
+      hint: "Give a file, an http:// or https:// URL, or - for standard input.",
+    });
   }
 }
 
@@ -73,11 +93,11 @@ function sidecarOf(path: string): string {
   });
 }
 
-async function fetchSidecar(url: string, openUrl: OpenUrl): Promise<string> {
+async function fetchSidecar(url: string, openTrusted: OpenUrl): Promise<string> {
   const path = sidecarPath(url);
   const signal = AbortSignal.timeout(SIDECAR_TIMEOUT_MS);
   try {
-    const answer = await openUrl(path, { offset: 0, signal });
+    const answer = await openTrusted(path, { offset: 0, signal });
     try {
       if (answer.status !== 200) throw new OngridError(`status ${answer.status}`);
       return parseSidecar(await readSmall(answer.body, path));

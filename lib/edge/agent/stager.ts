@@ -3,7 +3,6 @@
 import { stageBundle } from "../../bundle/stage.ts";
 import { InvalidBundleError, OngridError } from "../../cli/errors.ts";
 import { removeDurable, removeTreeDurable } from "../../fs/durable.ts";
-import { tryAcquireLock } from "../../fs/lock.ts";
 import { type EdgePaths, STAGE } from "../paths.ts";
 import { download, DOWNLOAD_LIMITS, type Downloaded, type DownloadLimits } from "./download.ts";
 import type { AgentEffects } from "./effects.ts";
@@ -11,7 +10,7 @@ import { platformName } from "./host_info.ts";
 import type { OpenUrl } from "./http.ts";
 import { receive } from "./receive.ts";
 import type { BundleRequest } from "./requests.ts";
-import { OWN, type StagedRecord, StageStore } from "./store.ts";
+import { type StagedRecord, StageStore } from "./store.ts";
 import { readUpgradeState } from "./upgrade_state.ts";
 
 /** Longest time from the request to the staged bundle, in milliseconds, as in existing agents. */
@@ -96,8 +95,8 @@ export class Stager {
   /** Downloads one file for an upgrade of the agent's binary alone, under the same lock. */
   async downloadFile(request: BundleRequest, signal: AbortSignal): Promise<Downloaded> {
     if (this.#running) throw this.#busy(this.#running);
-    this.#refuseUnsettled();
-    using _lock = this.#lock();
+    this.refuseUnsettled();
+    using _lock = this.store.lock();
     return await this.#fetch(request, signal, () => {});
   }
 
@@ -108,9 +107,33 @@ export class Stager {
    */
   promote(sha256: string): void {
     if (this.store.ready()?.bundle_sha256 === sha256) return;
-    // A staging of this process has the lock already.
-    using _lock = this.#running ? undefined : this.#lock();
+    using _lock = this.#lockOnce();
     this.store.promote(sha256);
+  }
+
+  /**
+   * Drops what is staged, all of it or only the bundle with this sha256; see `StageStore.drop`.
+   *
+   * @throws {OngridError} where another process is staging.
+   */
+  drop(sha256?: string): string[] {
+    using _lock = this.#lockOnce();
+    return this.store.drop(sha256);
+  }
+
+  /**
+   * Nothing may be staged or applied while an upgrade waits for its verdict: the next start would
+   * take it away together with that upgrade.
+   *
+   * @throws {OngridError} where one waits.
+   */
+  refuseUnsettled(): void {
+    const { paths, version } = this.#options;
+    const { armed, unsettled } = readUpgradeState(paths, version);
+    if (!unsettled) return;
+    throw new OngridError(`the upgrade to ${armed || "an unnamed version"} is not settled yet`, {
+      hint: "Push again when this edge has been accepted by its manager, or was rolled back.",
+    });
   }
 
   /** Ends the running staging, if any, and waits until it has. */
@@ -123,7 +146,7 @@ export class Stager {
   }
 
   #stage(source: Source): Promise<StagedRecord> {
-    this.#refuseUnsettled();
+    this.refuseUnsettled();
     const { sha256 } = source;
     if (this.#running) {
       return this.#running.sha256 === sha256
@@ -171,7 +194,7 @@ export class Stager {
   ): Promise<StagedRecord> {
     // The caller has the promise before the first step.
     await Promise.resolve();
-    using _lock = this.#lock();
+    using _lock = this.store.lock();
     const file = await this.#fetch(source, signal, (percent) => {
       report({ phase: "downloading", percent });
     });
@@ -180,8 +203,8 @@ export class Stager {
       removeDurable(file.path);
       return record;
     } catch (error) {
-      // What is wrong with it stays wrong; anything else may work with it next time.
-      if (error instanceof InvalidBundleError) removeDurable(file.path);
+      // What is wrong with it stays wrong; anything else may work with a download next time.
+      if ("stream" in source || error instanceof InvalidBundleError) removeDurable(file.path);
       throw error;
     }
   }
@@ -247,22 +270,9 @@ export class Stager {
     }
   }
 
-  #lock(): Disposable {
-    this.store.ensure();
-    const lock = tryAcquireLock(this.store.at(OWN.lock));
-    if (lock) return lock;
-    throw new OngridError("another staging is under way on this host", {
-      hint: "Wait until it is done, then try again.",
-    });
-  }
-
-  #refuseUnsettled(): void {
-    const { paths, version } = this.#options;
-    const { armed, unsettled } = readUpgradeState(paths, version);
-    if (!unsettled) return;
-    throw new OngridError(`the upgrade to ${armed || "an unnamed version"} is not settled yet`, {
-      hint: "Push again when this edge has been accepted by its manager, or was rolled back.",
-    });
+  /** The lock, where no staging of this process has it already. */
+  #lockOnce(): Disposable | undefined {
+    return this.#running ? undefined : this.store.lock();
   }
 
   #busy(running: Running): OngridError {

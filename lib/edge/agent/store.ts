@@ -3,13 +3,14 @@
 import { join } from "@std/path";
 import {
   ensureDirectory,
-  removeDurable,
   removeTreeDurable,
   renameDurable,
   writeFileDurable,
 } from "../../fs/durable.ts";
 import { readForeignLine } from "../../fs/foreign.ts";
-import { ForeignFileError, OngridError } from "../../cli/errors.ts";
+import { type Lock, tryAcquireLock } from "../../fs/lock.ts";
+import { lstatOrUndefined } from "../../fs/lstat.ts";
+import { ForeignFileError, OngridError, systemCode } from "../../cli/errors.ts";
 import { isPlainVersion } from "../../bundle/version.ts";
 import { STAGE } from "../paths.ts";
 import { isObject } from "./json.ts";
@@ -59,6 +60,36 @@ export class StageStore {
     ensureDirectory(this.path, { mode: 0o750 });
   }
 
+  /**
+   * Takes the lock that every change of staged bundles needs.
+   *
+   * @throws {OngridError} where another has it, or it cannot be opened.
+   */
+  lock(): Lock {
+    this.ensure();
+    const lock = this.tryLock();
+    if (lock) return lock;
+    throw new OngridError("another staging is under way on this host", {
+      hint: "Wait until it is done, then try again.",
+    });
+  }
+
+  /** Like {@linkcode lock}, but undefined where another has it. */
+  tryLock(): Lock | undefined {
+    try {
+      return tryAcquireLock(this.at(OWN.lock));
+    } catch (error) {
+      // Left by a run as another account; root itself continues as the owner and fails alike.
+      const foreign = systemCode(error) === "EACCES" && exists(this.at(OWN.lock));
+      if (!foreign) throw error;
+      throw new OngridError(`cannot lock ${this.path} for staging`, {
+        cause: error,
+        hint: `Give everything in it to its owner: ` +
+          `chown -R --reference=${this.path} ${this.path}`,
+      });
+    }
+  }
+
   /** The complete bundle in `staged/`, which waits for `apply_package`. */
   staged(): StagedRecord | undefined {
     return isDirectory(this.at(STAGE.staged)) ? this.#record(OWN.stagedRecord) : undefined;
@@ -71,7 +102,7 @@ export class StageStore {
 
   /** Turns what was unpacked and verified in `incoming.partial/` into `staged/`. */
   commit(record: StagedRecord): void {
-    removeDurable(this.at(OWN.stagedRecord));
+    this.#remove(OWN.stagedRecord);
     this.#discard(STAGE.staged);
     renameDurable(this.at(STAGE.partial), this.at(STAGE.staged));
     this.#write(OWN.stagedRecord, record);
@@ -91,11 +122,10 @@ export class StageStore {
         hint: "Stage it again.",
       });
     }
-    removeDurable(this.at(STAGE.ready));
-    this.#discard(STAGE.incoming);
+    this.#dropIncoming();
     renameDurable(this.at(STAGE.staged), this.at(STAGE.incoming));
     this.#write(STAGE.ready, record);
-    removeDurable(this.at(OWN.stagedRecord));
+    this.#remove(OWN.stagedRecord);
     this.#removeDiscarded();
     return record;
   }
@@ -111,13 +141,12 @@ export class StageStore {
     const dropped: string[] = [];
     const ready = this.ready();
     if (isDirectory(this.at(STAGE.incoming)) && matches(ready)) {
-      removeDurable(this.at(STAGE.ready));
-      this.#discard(STAGE.incoming);
+      this.#dropIncoming();
       dropped.push(ready?.version ?? "");
     }
     const staged = this.staged();
     if (staged && matches(staged)) {
-      removeDurable(this.at(OWN.stagedRecord));
+      this.#remove(OWN.stagedRecord);
       this.#discard(STAGE.staged);
       dropped.push(staged.version);
     }
@@ -128,14 +157,23 @@ export class StageStore {
   /** Says that this version connected and was accepted. */
   markHealthy(version: string): void {
     if (this.#line(STAGE.healthyMarker) !== version) {
-      writeFileDurable(this.at(STAGE.healthyMarker), `${version}\n`, { mode: 0o644 });
+      this.#writeText(STAGE.healthyMarker, version);
     }
-    if (exists(this.at(STAGE.verdict))) removeDurable(this.at(STAGE.verdict));
+    if (exists(this.at(STAGE.verdict))) this.#remove(STAGE.verdict);
   }
 
   /** Says why this version gives up; the next start rolls it back. */
   writeVerdict(reason: string): void {
-    writeFileDurable(this.at(STAGE.verdict), `${reason}\n`, { mode: 0o644 });
+    this.#writeText(STAGE.verdict, reason);
+  }
+
+  /**
+   * The tree goes first: `ready` without it means nothing, but the hook would apply the tree
+   * without `ready`, as existing agents leave it.
+   */
+  #dropIncoming(): void {
+    this.#discard(STAGE.incoming);
+    this.#remove(STAGE.ready);
   }
 
   /**
@@ -153,7 +191,17 @@ export class StageStore {
   }
 
   #write(name: string, record: StagedRecord): void {
-    writeFileDurable(this.at(name), `${JSON.stringify(record)}\n`, { mode: 0o644 });
+    this.#writeText(name, JSON.stringify(record));
+  }
+
+  #writeText(name: string, line: string): void {
+    // A file or a link is replaced by the rename, a directory is not.
+    if (isDirectory(this.at(name))) this.#remove(name);
+    writeFileDurable(this.at(name), `${line}\n`, { mode: 0o644 });
+  }
+
+  #remove(name: string): void {
+    removeTreeDurable(this.at(name));
   }
 
   #record(name: string): StagedRecord | undefined {
@@ -184,18 +232,9 @@ function isStagedRecord(value: unknown): value is StagedRecord {
 }
 
 function isDirectory(path: string): boolean {
-  return lstat(path)?.isDirectory ?? false;
+  return lstatOrUndefined(path)?.isDirectory ?? false;
 }
 
 function exists(path: string): boolean {
-  return lstat(path) !== undefined;
-}
-
-function lstat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  return lstatOrUndefined(path) !== undefined;
 }

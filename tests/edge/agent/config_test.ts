@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { UsageError } from "../../../lib/cli/errors.ts";
+import { describeError, UsageError } from "../../../lib/cli/errors.ts";
 import { agentConfig } from "../../../lib/edge/agent/config.ts";
 
 const GOOD: Record<string, string> = {
@@ -76,4 +76,34 @@ Deno.test("a CA file without a certificate is refused before any connection", ()
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
+});
+
+Deno.test("a CA file that cannot be used is refused before any connection, and never waited for", () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    const path = join(directory, "ca.pem");
+    const good = JSON.parse(
+      Deno.readTextFileSync(new URL("support/tls.json", import.meta.url)),
+    ).cert;
+    Deno.writeTextFileSync(path, `# ours\n${good}`);
+    assertEquals(config({ ONGRID_EDGE_TLS_CA_FILE: path }).ca, `# ours\n${good}`);
+    const damaged = "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n";
+    Deno.writeTextFileSync(path, `${good}${damaged}`);
+    assertStringIncludes(
+      refusal({ ONGRID_EDGE_TLS_CA_FILE: path }).message,
+      "a damaged certificate, number 2",
+    );
+    Deno.removeSync(path);
+    new Deno.Command("mkfifo", { args: [path] }).outputSync();
+    assertStringIncludes(
+      describeError(refusal({ ONGRID_EDGE_TLS_CA_FILE: path })).message,
+      "not a regular file",
+    );
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
+Deno.test("a period longer than a timer can take is refused with the longest", () => {
+  assertStringIncludes(refusal({ ONGRID_EDGE_UPGRADE_PROBATION: "30d" }).message, "up to 24d");
 });

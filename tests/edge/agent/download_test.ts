@@ -225,3 +225,36 @@ Deno.test("nobody listening is an error that says so", async () => {
     }), OngridError);
   assert(describeError(error).message.startsWith("get: "), describeError(error).message);
 });
+
+Deno.test("a server that sends ranges in slices is asked until the file is whole", async () => {
+  const handle = (request: SeenRequest, number: number): Answer => {
+    if (number === 1) return { body: FILE, cutAfter: 1000 };
+    const end = Math.min(request.offset + 70_000, FILE.length);
+    return {
+      status: 206,
+      headers: { "content-range": `bytes ${request.offset}-${end - 1}/${FILE.length}` },
+      body: FILE.subarray(request.offset, end),
+    };
+  };
+  await withServer(handle, async (fetch, _host, seen) => {
+    assertEquals(await fetch(), FILE);
+    assertEquals(seen.length, 1 + Math.ceil((FILE.length - 1000) / 70_000));
+  });
+});
+
+Deno.test("a redirect that leads nowhere is not tried again", async () => {
+  for (const location of ["file:///etc/passwd", "http://", "/again"]) {
+    await withServer(() => ({ status: 302, headers: { location } }), async (fetch, _host, seen) => {
+      const error = await assertRejects(() => fetch(), OngridError);
+      assertStringIncludes(describeError(error).message, "redirect");
+      assert(seen.length <= 6, `${seen.length} requests for ${location}`);
+    });
+  }
+});
+
+Deno.test("a connection that breaks for good is told with how far it came", async () => {
+  await withServer((request) => ({ ...fileAnswer(request, FILE), cutAfter: 0 }), async (fetch) => {
+    const error = await assertRejects(() => fetch(), OngridError);
+    assertStringIncludes(error.message, "stream: connection broke after 0 bytes");
+  });
+});

@@ -61,3 +61,14 @@ Deno.test("the address is that of a real interface; without any it is left out",
   assertEquals(info({}, [docker0]).ip_address, "172.17.0.1");
   assert(!("ip_address" in info({}, [address("lo", "127.0.0.1")])));
 });
+
+Deno.test("a sandbox without a list of interfaces does not keep the edge from registering", () => {
+  const { hostname, ip_address } = hostInfo({
+    hostname: () => "vm",
+    readText: () => undefined,
+    interfaces: () => {
+      throw new Deno.errors.PermissionDenied("address family not supported");
+    },
+  });
+  assertEquals([hostname, ip_address], ["vm", undefined]);
+});

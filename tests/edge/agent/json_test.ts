@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { encodeBody, idOf, parseBody } from "../../../lib/edge/agent/json.ts";
 import { OngridError } from "../../../lib/cli/errors.ts";
 
@@ -31,4 +31,18 @@ Deno.test("a body that is no JSON object is refused and named", () => {
     assertThrows(() => parseBody(bytes(body), "decode request"), OngridError, "decode request");
   }
   assertThrows(() => parseBody(new Uint8Array([0xff]), "decode request"), OngridError);
+});
+
+Deno.test("a number of more than 64 bits is no id", () => {
+  for (const digits of ["18446744073709551616", "9".repeat(30)]) {
+    assertEquals(idOf(parseBody(bytes(`{"id":${digits}}`), "decode").id), undefined, digits);
+  }
+});
+
+Deno.test("a body made to keep the parser busy is refused at once", () => {
+  const deep = "[".repeat(4_000_000);
+  const before = performance.now();
+  assertThrows(() => parseBody(bytes(`{"a":${deep}`), "decode request"), OngridError, "too large");
+  assertThrows(() => parseBody(bytes(`{"a":${"9".repeat(5e6)}}`), "decode request"), OngridError);
+  assert(performance.now() - before < 1_000);
 });

@@ -266,3 +266,34 @@ Deno.test("heartbeats tell how far an upgrade is, in texts alone", async () => {
   await fetching;
   assertEquals(statusFlags(agent.stager), { upgrade_phase: "staged", upgrade_version: "v2.0.0" });
 });
+
+Deno.test("nothing is applied while an upgrade waits for its verdict, and what is staged stays", async () => {
+  using host = new TestHost();
+  await using server = serveBundle(BUNDLE);
+  using agent = methodsOf(host);
+  await agent.stager.stage({ url: server.bundleUrl, sha256: BUNDLE.sha256, version: undefined });
+  host.arm("v1.0.0");
+  assertStringIncludes(await textOf(agent.call("apply_package", {})), "is not settled yet");
+  assertEquals(agent.leave.signal.aborted, false);
+  assertEquals(agent.stager.store.staged()?.version, "v2.0.0");
+});
+
+Deno.test("asked to wait after all, a bundle that was about to be applied waits", async () => {
+  using host = new TestHost();
+  await using server = serveBundle(BUNDLE);
+  using agent = methodsOf(host);
+  await agent.call("fetch_package", fetchOf(server.bundleUrl));
+  assertEquals(agent.leave.pending, true);
+  await agent.call("fetch_package", fetchOf(server.bundleUrl, { apply: "wait" }));
+  assertEquals(agent.leave.pending, false);
+});
+
+Deno.test("the length of a sha256 is told in bytes, as existing agents tell it", async () => {
+  using host = new TestHost();
+  using agent = methodsOf(host);
+  const sha256 = "é".repeat(64);
+  assertStringIncludes(
+    await textOf(agent.call("fetch_package", fetchOf("http://127.0.0.1:1/", { sha256 }))),
+    "(got 128)",
+  );
+});

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { asAccount, userNameOf } from "../../../lib/edge/agent/owner.ts";
+import {
+  asAccount,
+  runCommand as runCommandLine,
+  userNameOf,
+} from "../../../lib/edge/agent/owner.ts";
 import { makeBundle } from "./support/bundle.ts";
 import { fileAnswer, serveFiles } from "./support/file_server.ts";
 import { TestHost } from "./support/host.ts";
@@ -143,13 +147,32 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a lock that a run as root left behind is told with the command that helps",
+  ignore: Deno.uid() !== 0 || !runsAs(4000),
+  async fn() {
+    using host = new TestHost();
+    const path = writeBundle(host, BUNDLE.sha256);
+    Deno.chownSync(host.paths.stage, 4000, 4000);
+    Deno.writeTextFileSync(join(host.paths.stage, "agent.lock"), "", { mode: 0o600 });
+    const cache = join(host.root, "cache");
+    Deno.mkdirSync(cache);
+    Deno.chownSync(cache, 4000, 4000);
+    const { code, stderr } = await runCommand(host, ["stage", path], { DENO_DIR: cache });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, `chown -R --reference=${host.paths.stage} ${host.paths.stage}`);
+  },
+});
+
 Deno.test("a state directory that is a link is not followed", async () => {
   using host = new TestHost();
   Deno.removeSync(host.paths.stage);
   Deno.mkdirSync(join(host.root, "elsewhere"));
   Deno.symlinkSync(join(host.root, "elsewhere"), host.paths.stage);
-  const { code } = await runCommand(host, ["stage", writeBundle(host, BUNDLE.sha256)]);
+  const args = ["stage", writeBundle(host, BUNDLE.sha256)];
+  const { code, stderr } = await runCommand(host, args);
   assertEquals(code, 1);
+  assertStringIncludes(stderr, `hint: Look at it (ls -ld ${host.paths.stage})`);
   assertEquals([...Deno.readDirSync(join(host.root, "elsewhere"))].length, 0);
 });
 
@@ -179,3 +202,49 @@ function runsAs(uid: number): boolean {
     return false;
   }
 }
+
+Deno.test("a source that is none ends at once and says what can be given", async () => {
+  using host = new TestHost();
+  const pipe = join(host.root, "pipe");
+  new Deno.Command("mkfifo", { args: [pipe] }).outputSync();
+  const cases: [string, number, string][] = [
+    [pipe, 1, "give - as the source"],
+    [host.root, 1, "give - as the source"],
+    [join(host.root, "nothing"), 1, "Check the path"],
+    ["ftp://mirror/bundle.tar.gz", 2, "http:// or https:// URL"],
+    ["http://", 2, "http:// or https:// URL"],
+  ];
+  for (const [source, exit, hint] of cases) {
+    const { code, stderr } = await runCommand(host, ["stage", source, "--sha256", BUNDLE.sha256]);
+    assertEquals(code, exit, stderr);
+    assertStringIncludes(stderr, hint);
+    assertStringIncludes(stderr, source);
+  }
+});
+
+Deno.test("a bundle that is staged already shows no progress", async () => {
+  using host = new TestHost();
+  const path = writeBundle(host, BUNDLE.sha256);
+  await runCommand(host, ["stage", path]);
+  const { code, stderr } = await runCommand(host, ["stage", path]);
+  assertEquals(code, 0, stderr);
+  assertEquals(stderr.includes("staging"), false, stderr);
+});
+
+Deno.test("a checksum over http is taken with a warning", async () => {
+  using host = new TestHost();
+  await using server = serveFiles((asked) =>
+    asked.path === "/b.tar.gz"
+      ? fileAnswer(asked, BUNDLE.bytes)
+      : { body: new TextEncoder().encode(BUNDLE.sha256) }
+  );
+  const url = `${server.url}/b.tar.gz`;
+  assertStringIncludes((await runCommand(host, ["stage", url])).stderr, "[WARN]");
+  const given = await runCommand(host, ["stage", url, "--sha256", BUNDLE.sha256]);
+  assertEquals(given.stderr.includes("[WARN]"), false, given.stderr);
+});
+
+Deno.test("a program that ends early is not waited for by its input", async () => {
+  const endless = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
+  assertEquals(await runCommandLine(["/bin/sh", "-c", "exit 7"], endless), 7);
+});

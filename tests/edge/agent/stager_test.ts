@@ -4,7 +4,7 @@ import { describeError, InvalidBundleError, OngridError } from "../../../lib/cli
 import { tryAcquireLock } from "../../../lib/fs/lock.ts";
 import { makeBundle, noise } from "./support/bundle.ts";
 import { fileAnswer, serveBundle, serveFiles } from "./support/file_server.ts";
-import { TestHost } from "./support/host.ts";
+import { quickEffects, TestHost } from "./support/host.ts";
 
 const BUNDLE = makeBundle({ version: "v2.0.0", files: { promtail: noise(100_000) } });
 
@@ -159,4 +159,54 @@ Deno.test("a bundle that an operator brings is staged the same way", async () =>
   assertEquals(host.names("download"), []);
   assertEquals((await stager.stageStream(stream(), BUNDLE.sha256)).version, "v2.0.0");
   assertEquals(host.names(), ["download", "staged", "staged.json"]);
+});
+
+Deno.test("what lies in the place of a download is neither read nor written through", async () => {
+  using host = new TestHost();
+  await using server = serveBundle(BUNDLE);
+  const download = join(host.paths.stage, "download");
+  const part = join(download, `${BUNDLE.sha256}.part`);
+  const victim = join(host.root, "victim");
+  Deno.mkdirSync(download);
+  const traps = [
+    () => void new Deno.Command("mkfifo", { args: [part] }).outputSync(),
+    () => Deno.symlinkSync(victim, part),
+    () => Deno.linkSync(victim, part),
+    () => Deno.mkdirSync(join(part, "deep"), { recursive: true }),
+  ];
+  for (const trap of traps) {
+    Deno.writeTextFileSync(victim, "mine");
+    trap();
+    const stager = host.stager();
+    await stager.stage(request(server.bundleUrl));
+    assertEquals(stager.drop(), ["v2.0.0"]);
+    assertEquals(Deno.readTextFileSync(victim), "mine");
+    assertEquals(host.names("download"), []);
+  }
+});
+
+Deno.test("a bundle that an operator brings leaves no copy behind when it cannot be staged", async () => {
+  using host = new TestHost();
+  const now = () => {
+    throw new OngridError("the disk is full");
+  };
+  const stager = host.stager({ effects: quickEffects({ now }) });
+  const stream = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      controller.enqueue(BUNDLE.bytes);
+      controller.close();
+    },
+  });
+  await assertRejects(() => stager.stageStream(stream, BUNDLE.sha256), OngridError, "disk is full");
+  assertEquals(host.names("download"), []);
+});
+
+Deno.test("nothing is dropped while another process stages", async () => {
+  using host = new TestHost();
+  await using server = serveBundle(BUNDLE);
+  const stager = host.stager();
+  await stager.stage(request(server.bundleUrl));
+  using _lock = tryAcquireLock(join(host.paths.stage, "agent.lock"));
+  assertThrows(() => stager.drop(), OngridError, "another staging is under way");
+  assertEquals(host.stager().store.staged()?.version, "v2.0.0");
 });

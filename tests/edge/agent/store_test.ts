@@ -191,3 +191,50 @@ Deno.test("of the downloads only the newest of the last day can be resumed", () 
 Deno.test("a state directory that is not there is in order", () => {
   assertEquals(cleanUp(new StageStore("/nonexistent/stage"), NOW), []);
 });
+
+Deno.test("killed at any moment of a drop, a dropped bundle is never left to be applied", () => {
+  const prepare = (host: TestHost) => {
+    const store = new StageStore(host.paths.stage);
+    stageBundle(host, store, record("v1.0.0"));
+    store.promote("a".repeat(64));
+    return store;
+  };
+  using counted = new TestHost();
+  const whole = prepare(counted);
+  const calls = withKillPoint(Infinity, () => void whole.drop());
+  assert(calls >= 3, `${calls} calls`);
+  for (let at = 1; at <= calls; at++) {
+    using host = new TestHost();
+    const store = prepare(host);
+    assertThrows(() => withKillPoint(at, () => void store.drop()), Error);
+    // The next start applies `incoming/` with or without `ready`.
+    if (host.read("ready") === undefined) {
+      assertEquals(host.read("incoming/VERSION"), undefined, `killed at call ${at}`);
+    }
+  }
+});
+
+Deno.test("a directory in the place of a record or marker gives way", () => {
+  using host = new TestHost();
+  const store = new StageStore(host.paths.stage);
+  for (const name of ["ready", "staged.json", "healthy_marker", "verdict"]) {
+    Deno.mkdirSync(join(host.paths.stage, name, "deep"), { recursive: true });
+  }
+  stageBundle(host, store, record("v1.0.0"));
+  store.promote("a".repeat(64));
+  store.markHealthy("v1.0.0");
+  assertEquals(store.ready(), record("v1.0.0"));
+  assertEquals(host.names(), ["healthy_marker", "incoming", "ready"]);
+  assertEquals(host.read("healthy_marker"), "v1.0.0\n");
+});
+
+Deno.test("a link in the place of the downloads is removed, and nothing where it leads", () => {
+  using host = new TestHost();
+  const elsewhere = join(host.root, "elsewhere");
+  Deno.mkdirSync(elsewhere);
+  Deno.writeTextFileSync(join(elsewhere, "keep"), "mine");
+  Deno.symlinkSync(elsewhere, join(host.paths.stage, "download"));
+  assertEquals(cleanUp(new StageStore(host.paths.stage), NOW), ["download"]);
+  assertEquals(host.names(), []);
+  assertEquals(Deno.readTextFileSync(join(elsewhere, "keep")), "mine");
+});
