@@ -1,6 +1,7 @@
 import { parseCommand } from "./lib/cli/args.ts";
 import { runMain } from "./lib/cli/main.ts";
 import { createOutput } from "./lib/cli/output.ts";
+import { untilSignalled } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { EDGE_AGENT_COMMAND } from "./lib/edge/agent/command.ts";
 import { agentConfig, caCertificates } from "./lib/edge/agent/config.ts";
@@ -23,7 +24,9 @@ export async function run(args: string[], effects: AgentEffects): Promise<number
   const common = { paths, version: VERSION, output: createOutput(), effects };
   switch (parsed.command) {
     case "run":
-      return await serve((stop) => runAgent({ ...common, config: agentConfig(env), stop }));
+      return await untilSignalled((stop) =>
+        runAgent({ ...common, config: agentConfig(env), stop })
+      );
     case "stage":
       return await stageByHand({
         ...common,
@@ -46,19 +49,6 @@ function openers(ca: string | undefined) {
     openUrl: createOpener({ ca }),
     openTrusted: createOpener({ ca, otherwise: "well_known" }),
   };
-}
-
-/** Stops the service on SIGTERM and SIGINT. */
-async function serve(service: (stop: AbortSignal) => Promise<number>): Promise<number> {
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  const signals = ["SIGTERM", "SIGINT"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, end);
-  try {
-    return await service(stop.signal);
-  } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, end);
-  }
 }
 
 if (import.meta.main) {

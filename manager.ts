@@ -1,6 +1,7 @@
 import { parseCommand } from "./lib/cli/args.ts";
 import { runMain } from "./lib/cli/main.ts";
 import { createOutput } from "./lib/cli/output.ts";
+import { untilSignalled } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { MANAGER_COMMAND } from "./lib/fleet/command.ts";
 import { edgeCommand, tokenCommand } from "./lib/fleet/edge_command.ts";
@@ -21,7 +22,7 @@ export async function run(args: string[], effects: Effects): Promise<number> {
     case "run": {
       const env = (name: string) => Deno.env.get(name);
       const service = { options: parsed.options, env, version: VERSION, output, effects };
-      return await serve((stop) => runManager({ ...service, stop }));
+      return await untilSignalled((stop) => runManager({ ...service, stop }));
     }
     case "edge": {
       const [action, name] = positionals;
@@ -31,19 +32,6 @@ export async function run(args: string[], effects: Effects): Promise<number> {
       const [email = ""] = positionals;
       return await tokenCommand({ ...registry, email, ttlMs: parsed.options.ttl });
     }
-  }
-}
-
-/** Stops the service on SIGTERM and SIGINT. */
-async function serve(service: (stop: AbortSignal) => Promise<number>): Promise<number> {
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  const signals = ["SIGTERM", "SIGINT"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, end);
-  try {
-    return await service(stop.signal);
-  } finally {
-    for (const signal of signals) Deno.removeSignalListener(signal, end);
   }
 }
 
