@@ -25,10 +25,12 @@ hook=$lib/apply-pending-upgrade
 tag=ongrid-edge-upgrade
 max_starts=3
 
-# Root must never run code from a cache that somebody else could have filled.
+# Root must never run code from a cache that somebody else could have filled, nor
+# read settings from the home of the agent's account, which the unit's User= names.
 DENO_DIR=$state/deno
+HOME=$DENO_DIR
 DENO_NO_UPDATE_CHECK=1
-export DENO_DIR DENO_NO_UPDATE_CHECK
+export DENO_DIR HOME DENO_NO_UPDATE_CHECK
 
 journal=''
 if [ -n "${JOURNAL_STREAM:-}" ] && command -v systemd-cat >/dev/null 2>&1; then journal=yes; fi
@@ -38,6 +40,16 @@ log() { # PRIORITY LEVEL TEXT
     printf '<%s>[%s] %s\n' "$1" "$2" "$3" | systemd-cat -t "$tag"
   else
     printf '[%s] %s: %s\n' "$2" "$tag" "$3" >&2
+  fi
+}
+
+# An upgrade that was applied after the start began which is still counted belongs
+# to a start that was cut off: its agent has not run, so the hook must not judge it.
+note_untried() {
+  # shellcheck disable=SC3013 # not in POSIX, but in dash, bash and busybox alike
+  if [ -f "$state/guard_starts" ] && [ "$state/applied.json" -nt "$state/guard_starts" ]; then
+    ONGRID_EDGE_UPGRADE_UNTRIED=1
+    export ONGRID_EDGE_UPGRADE_UNTRIED
   fi
 }
 
@@ -69,6 +81,25 @@ rescue_list() {
   fi
 }
 
+# Reads destinations, one a line, and puts the previous file of each back. Fails
+# when one could not be, having tried them all.
+put_back() {
+  failed=0
+  while IFS= read -r dest; do
+    previous=$dest.previous
+    if [ ! -f "$previous" ] || [ -L "$previous" ]; then continue; fi
+    # shellcheck disable=SC3013 # not in POSIX, but in dash, bash and busybox alike
+    if [ "$dest" -ef "$previous" ]; then
+      rm -f "$previous" || failed=1 # one file under two names: renaming would do nothing
+    elif mv -f "$previous" "$dest"; then
+      log 4 WARN "restored $dest"
+    else
+      failed=1
+    fi
+  done
+  return $failed
+}
+
 # Every act can be repeated after a kill. Disarming comes last and writes nothing
 # through a name in the agent's directory.
 restore() {
@@ -79,16 +110,10 @@ restore() {
     mv -f "$state/applied.json" "$state/journal.rescued"
   fi
   sync
-  printf '%s\n' "$list" | while IFS= read -r dest; do
-    previous=$dest.previous
-    if [ ! -f "$previous" ] || [ -L "$previous" ]; then continue; fi
-    # shellcheck disable=SC3013 # not in POSIX, but in dash, bash and busybox alike
-    if [ "$dest" -ef "$previous" ]; then
-      rm -f "$previous" # one file under two names: renaming would do nothing
-    else
-      mv -f "$previous" "$dest" && log 4 WARN "restored $dest"
-    fi
-  done
+  if ! printf '%s\n' "$list" | put_back; then
+    log 3 ERROR "not every previous file could be put back: the next start tries again"
+    return 1
+  fi
   sync
   rm -f "$stage/last_upgrade_at" "$stage/last_upgrade_ver" "$stage/healthy_marker"
   rm -f "$state/rescue" "$state/guard_starts"
@@ -105,7 +130,7 @@ fi
 # shellcheck disable=SC3067 # not in POSIX, but in dash, bash and busybox alike
 if [ -L "$state" ] || [ ! -O "$state" ]; then
   log 3 ERROR "$state is no directory of this account: not looking into it"
-  DENO_DIR=/dev/null
+  DENO_DIR=/dev/null HOME=/
   run_hook || log 3 ERROR "the hook failed"
   exit 0
 fi
@@ -124,13 +149,14 @@ list=$(rescue_list)
 # the starts that nobody cleared are its only witness.
 if [ "$starts" -ge "$max_starts" ]; then
   if [ -n "$list" ]; then
-    restore "the hook did not finish $starts times"
+    restore "the hook did not finish $starts times" || exit 0
   else
     log 3 ERROR "the hook did not finish $starts times: starting without it once"
   fi
   rm -f "$state/guard_starts"
   exit 0
 fi
+note_untried
 printf '%s\n' $((starts + 1)) >"$state/guard_starts.tmp" &&
   mv -f "$state/guard_starts.tmp" "$state/guard_starts"
 
@@ -139,6 +165,7 @@ if run_hook; then
   exit 0
 fi
 log 4 WARN "the hook failed: running it once more"
+note_untried
 if run_hook; then
   rm -f "$state/guard_starts"
   exit 0
@@ -146,7 +173,7 @@ fi
 if [ -n "$list" ] && [ "$list" != "$(rescue_list)" ]; then
   log 3 ERROR "the hook died after it had begun: the next start finishes what it did"
 elif [ -n "$list" ]; then
-  restore "the hook cannot run on this host"
+  restore "the hook cannot run on this host" || exit 0
   run_hook || : # the previous one, which writes down what happened, so that the agent reports it
 else
   log 3 ERROR "the hook cannot run on this host, and there is nothing to put back"
