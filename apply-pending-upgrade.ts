@@ -10,12 +10,13 @@ import { describeError } from "./lib/cli/errors.ts";
 import { runMain } from "./lib/cli/main.ts";
 import { createOutput, type Output } from "./lib/cli/output.ts";
 import { applyBundle } from "./lib/edge/apply.ts";
+import type { HookContext } from "./lib/edge/context.ts";
 import { inspectionContext, withHookContext } from "./lib/edge/hook.ts";
 import { hookStatus, statusText, stepLines } from "./lib/edge/hook_status.ts";
 import { applyLegacyFile } from "./lib/edge/legacy.ts";
 import { edgePaths } from "./lib/edge/paths.ts";
-import { finishKilledRun } from "./lib/edge/recover.ts";
-import { settleOrRollBack } from "./lib/edge/settle.ts";
+import { finishingCutOff, finishKilledRun } from "./lib/edge/recover.ts";
+import { isUntried, settleOrRollBack } from "./lib/edge/settle.ts";
 
 /** The command line; also what `--help` prints. */
 export const COMMAND = defineCommand({
@@ -85,23 +86,33 @@ function inspect(
 }
 
 function upgradeBeforeStart(env: (name: string) => string | undefined, log: Output): Result {
-  return withHookContext(edgePaths(env), { log, now }, (context, { waited }): Result => {
-    // What a killed run had decided is finished first, in the direction it had decided.
-    if (finishKilledRun(context) === "stop" || waited) return "done";
+  return withHookContext(
+    edgePaths(env),
+    { log, now },
+    (context, { waited }) =>
+      finishingCutOff(context, () => threeModes(context, { waited, untried: isUntried(env) })),
+  );
+}
 
-    // Mode 1: the upgrade before gets its verdict. After a rollback nothing else is applied.
-    const verdict = settleOrRollBack(context);
-    if (verdict === "rolled_back") return "done";
+function threeModes(
+  context: HookContext,
+  { waited, untried }: { waited: boolean; untried: boolean },
+): Result {
+  // What a killed run had decided is finished first, in the direction it had decided.
+  if (finishKilledRun(context) === "stop" || waited) return "done";
 
-    // Mode 2: the staged bundle. It supersedes a single file that was staged as well.
-    const bundle = applyBundle(context);
+  // Mode 1: the upgrade before gets its verdict. After a rollback nothing else is applied.
+  const verdict = settleOrRollBack(context, { untried });
+  if (verdict === "rolled_back" || verdict === "untried") return "done";
 
-    // Mode 3: a single file, staged by an agent from before there were bundles.
-    const result = bundle === "nothing" ? applyLegacyFile(context) : bundle;
+  // Mode 2: the staged bundle. It supersedes a single file that was staged as well.
+  const bundle = applyBundle(context);
 
-    if (result === "nothing" && verdict === "nothing") log.info("nothing staged");
-    return result === "refused" || result === "deferred" || verdict === "kept" ? "failed" : "done";
-  });
+  // Mode 3: a single file, staged by an agent from before there were bundles.
+  const result = bundle === "nothing" ? applyLegacyFile(context) : bundle;
+
+  if (result === "nothing" && verdict === "nothing") context.log.info("nothing staged");
+  return result === "refused" || result === "deferred" || verdict === "kept" ? "failed" : "done";
 }
 
 if (import.meta.main) {

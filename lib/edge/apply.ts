@@ -1,7 +1,7 @@
 import { dirname, join } from "@std/path";
 import { InvalidBundleError } from "../cli/errors.ts";
 import { copyVerified } from "../fs/copy.ts";
-import { ensureDirectory, writeFileDurable } from "../fs/durable.ts";
+import { ensureDirectory, syncFile, writeFileDurable } from "../fs/durable.ts";
 import { lstatOrUndefined } from "../fs/lstat.ts";
 import { freeBytes } from "../fs/space.ts";
 import {
@@ -16,8 +16,9 @@ import {
 } from "./attempts.ts";
 import { claimBundle, isBundleWaiting } from "./claim.ts";
 import type { HookContext } from "./context.ts";
+import { missingDirectories, removeDirectories } from "./directories.ts";
 import { ROOT_STATE, STAGE } from "./paths.ts";
-import { type Plan, planBundle, planDirectories, type PlannedFile } from "./plan.ts";
+import { type Plan, planBundle, planDirectories, type PlannedFile, sha256Hex } from "./plan.ts";
 import type { Journal } from "./records.ts";
 import { hashOf, newOf, swapBack, swapForward, syncTargets } from "./swap.ts";
 
@@ -54,8 +55,7 @@ export function applyPlan(context: HookContext, plan: Plan): ApplyResult {
     clearStaging(context);
     return "current";
   }
-  prepare(context, plan);
-  const journal = commit(context, plan);
+  const journal = begin(context, plan);
   try {
     swapIn(context, journal);
   } catch (error) {
@@ -66,17 +66,26 @@ export function applyPlan(context: HookContext, plan: Plan): ApplyResult {
   return "applied";
 }
 
-/** Copies every changed file beside its destination, verified on the way, and syncs it. */
-function prepare(context: HookContext, plan: Plan): void {
+/** Up to the journal. On an error everything that was made for it is taken away again. */
+function begin(context: HookContext, plan: Plan): Journal {
+  const missing = missingDirectories(planDirectories(plan));
   try {
-    for (const directory of planDirectories(plan)) ensureDirectory(directory, { mode: 0o755 });
-    checkSpace(plan.files);
-    for (const file of plan.files) prepareFile(context, file);
-    syncTargets(context.paths, plan.files);
+    prepare(context, plan);
+    return commit(context, plan);
   } catch (error) {
     removeNew(context, plan.files);
+    removeDirectories(context, missing);
     throw error;
   }
+}
+
+/** Copies every changed file beside its destination, verified on the way, and syncs it. */
+function prepare(context: HookContext, plan: Plan): void {
+  for (const directory of planDirectories(plan)) ensureDirectory(directory, { mode: 0o755 });
+  checkSpace(plan.files);
+  for (const file of plan.files) prepareFile(context, file);
+  for (const file of plan.files) syncFile(newOf(file.dest));
+  syncTargets(context.paths, plan.files);
 }
 
 function prepareFile(context: HookContext, file: PlannedFile): void {
@@ -84,7 +93,13 @@ function prepareFile(context: HookContext, file: PlannedFile): void {
   if (isPrepared(file)) return;
   if (lstatOrUndefined(newOf(dest))) Deno.removeSync(newOf(dest));
   const owner = context.isRoot ? { owner: { uid: 0, gid: 0 } } : {};
-  const { sha256 } = copyVerified({ from: source, to: newOf(dest), mode, ...owner });
+  const { sha256 } = copyVerified({
+    from: source,
+    to: newOf(dest),
+    mode,
+    sync: "later",
+    ...owner,
+  });
   if (sha256 !== new_sha256) {
     throw new InvalidBundleError(`sha mismatch for ${source} (got ${sha256}, want ${new_sha256})`);
   }
@@ -127,13 +142,8 @@ function commit(context: HookContext, plan: Plan): Journal {
     armed: plan.armed,
     files: plan.files.map(({ dest, old_sha256, new_sha256 }) => ({ dest, old_sha256, new_sha256 })),
   };
-  try {
-    context.stage?.mustRemoveMarker(STAGE.healthyMarker);
-    context.records.write(ROOT_STATE.journal, journal);
-  } catch (error) {
-    removeNew(context, plan.files);
-    throw error;
-  }
+  context.stage?.mustRemoveMarker(STAGE.healthyMarker);
+  context.records.write(ROOT_STATE.journal, journal);
   return journal;
 }
 
@@ -169,7 +179,10 @@ function arm(context: HookContext, journal: Journal): void {
   const kept = journal.files.filter(({ old_sha256 }) => old_sha256 !== null);
   const created = journal.files.filter(({ old_sha256 }) => old_sha256 === null);
   const lines = (files: typeof kept) => files.map(({ dest }) => `${dest}\n`).join("");
-  writeFileDurable(join(paths.rootState, ROOT_STATE.rescue), lines(kept), { mode: 0o644 });
+  const rescue = join(paths.rootState, ROOT_STATE.rescue);
+  // A run that finishes a killed one must get by where there is no room to write any more.
+  const list = new TextEncoder().encode(lines(kept));
+  if (hashOf(rescue) !== sha256Hex(list)) writeFileDurable(rescue, list, { mode: 0o644 });
   records.remove(ROOT_STATE.lastExit);
   stage?.removeMarker(STAGE.verdict);
   stage?.writeMarker(STAGE.newTargets, lines(created));

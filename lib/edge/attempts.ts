@@ -91,12 +91,15 @@ export function noteTargets(context: HookContext, attempts: Attempts, plan: Plan
   });
 }
 
-/** A run that was killed while it dropped a bundle may leave its count, which is not the next one's. */
+/**
+ * A run that was killed while it dropped a bundle leaves its count, which is not the next one's, and
+ * markers of what is not there any more. The count goes last, so it tells that there is something.
+ */
 export function forgetAttempts(context: HookContext): void {
   const attempts = isLegacyWaiting(context) ? undefined : context.records.attempts();
   if (!attempts) return;
   removeNew(context, attempts.targets.map((dest) => ({ dest })));
-  context.records.remove(ROOT_STATE.attempts);
+  clearStaging(context);
 }
 
 /** The bundle is wrong and will not get better: it goes, and the reason stays. */

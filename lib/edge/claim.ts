@@ -1,11 +1,11 @@
 import { dirname, join } from "@std/path";
-import { InvalidBundleError, OngridError, systemCode } from "../cli/errors.ts";
+import { ForeignFileError, InvalidBundleError, OngridError, systemCode } from "../cli/errors.ts";
 import { MAX_MANIFEST_BYTES, parseManifest } from "../bundle/manifest.ts";
 import { MANIFEST_NAME, SIGNATURE_NAME, VERSION_NAME } from "../bundle/owned.ts";
 import { MAX_VERSION_FILE_BYTES, parseVersionFile } from "../bundle/version.ts";
 import { copyVerified } from "../fs/copy.ts";
 import { ensureDirectory, removeTreeDurable, renameDurable } from "../fs/durable.ts";
-import { readForeign } from "../fs/foreign.ts";
+import { readForeign, readForeignText } from "../fs/foreign.ts";
 import { lstatOrUndefined } from "../fs/lstat.ts";
 import { type HookContext, messageOf } from "./context.ts";
 import { ROOT_STATE, STAGE } from "./paths.ts";
@@ -63,7 +63,8 @@ export function isLegacyWaiting(context: HookContext): boolean {
 export function claimBundle(context: HookContext): string | undefined {
   const { bundle, next } = claimedPaths(context);
   ensureDirectory(dirname(bundle), { mode: 0o700 });
-  if (!lstatOrUndefined(next)) fetchIncoming(context, next);
+  if (lstatOrUndefined(next)) dropCopied(context, next);
+  else fetchIncoming(context, next);
   if (!lstatOrUndefined(next)) return lstatOrUndefined(bundle) ? bundle : undefined;
   takeOver(context, next);
   if (!lstatOrUndefined(bundle)) {
@@ -120,8 +121,34 @@ function fetchIncoming(context: HookContext, next: string): void {
   } catch (error) {
     if (systemCode(error) !== "EXDEV") throw error;
     copyIncoming(context, stage, next);
-    stage.removeTree(STAGE.incoming);
+    dropIncoming(stage);
   }
+}
+
+/** A run that was killed between the copy and the end of the original leaves both. */
+function dropCopied({ stage }: HookContext, next: string): void {
+  stage?.removeTree(STAGE.partial);
+  if (!stage?.lstat(STAGE.incoming)?.isDirectory) return;
+  const copied = manifestText(next);
+  if (copied !== undefined && copied === manifestText(stage.at(STAGE.incoming))) {
+    dropIncoming(stage);
+  }
+}
+
+function manifestText(directory: string): string | undefined {
+  try {
+    return readForeignText(join(directory, MANIFEST_NAME), { maxBytes: MAX_MANIFEST_BYTES });
+  } catch (error) {
+    if (error instanceof ForeignFileError) return undefined;
+    throw error;
+  }
+}
+
+/** In one step: half a bundle of that name would be refused, and reported, as another upgrade. */
+function dropIncoming(stage: StageDir): void {
+  stage.removeTree(STAGE.partial);
+  renameDurable(stage.at(STAGE.incoming), stage.at(STAGE.partial));
+  stage.removeTree(STAGE.partial);
 }
 
 /** Refuses a tree that the stage directory's owner could not have made, and closes it to everybody. */

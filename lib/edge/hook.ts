@@ -3,6 +3,7 @@ import { ensureDirectory, sweepTemporaries } from "../fs/durable.ts";
 import { acquireLock } from "../fs/lock.ts";
 import { join } from "@std/path";
 import type { HookContext, Log } from "./context.ts";
+import { onceMore } from "./once_more.ts";
 import { type EdgePaths, ROOT_STATE } from "./paths.ts";
 import { openRecords } from "./records.ts";
 import { openStageDir } from "./stage_dir.ts";
@@ -33,7 +34,7 @@ export function withHookContext<T>(
       hint: `chown root:root ${paths.rootState}; chmod 755 ${paths.rootState}`,
     });
   }
-  using lock = acquireLock(join(paths.rootState, ROOT_STATE.lock));
+  using lock = onceMore(() => acquireLock(join(paths.rootState, ROOT_STATE.lock)));
   sweepTemporaries(paths.rootState);
   const options = { warn: (message: string) => log.warn(message), now };
   const stage = openStageDir(paths.stage, options);

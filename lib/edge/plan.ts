@@ -119,7 +119,8 @@ export function planDirectories(plan: Plan): string[] {
   return [...new Set(plan.files.map(({ dest }) => dirname(dest)))];
 }
 
-function sha256Hex(bytes: Uint8Array<ArrayBuffer>): string {
+/** SHA-256 in lower-case hex. */
+export function sha256Hex(bytes: Uint8Array<ArrayBuffer>): string {
   const digest = new Uint8Array(crypto.subtle.digestSync("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -3,6 +3,7 @@ import { describeError, OngridError } from "../cli/errors.ts";
 import { readJson, writeJson } from "../fs/json.ts";
 import { removeDurable, renameDurable } from "../fs/durable.ts";
 import { isPlainVersion } from "../bundle/version.ts";
+import { onceMore } from "./once_more.ts";
 import { ROOT_STATE } from "./paths.ts";
 
 /** One destination that an upgrade changes. */
@@ -121,7 +122,7 @@ export function openRecords(
       throw new OngridError("it is not a complete record");
     };
     try {
-      return readJson(path(name), { maxBytes: MAX_RECORD_BYTES, check });
+      return onceMore(() => readJson(path(name), { maxBytes: MAX_RECORD_BYTES, check }));
     } catch (error) {
       setAside(name, describeError(error).message);
       return undefined;

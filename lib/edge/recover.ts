@@ -34,6 +34,20 @@ export function finishKilledRun(context: HookContext): Recovery {
   }
 }
 
+/**
+ * Calls `act`, and finishes what it had decided where an error cut it off: the agent is about to
+ * start, and must find one whole set. A disk that failed one call need not fail the next.
+ *
+ * @throws what `act` throws, or what keeps even the second try from its end.
+ */
+export function finishingCutOff<T>(context: HookContext, act: () => T): T {
+  try {
+    return act();
+  } finally {
+    if (context.records.rescuedJournal() ?? context.records.journal()) finishKilledRun(context);
+  }
+}
+
 function finishApply(context: HookContext, journal: Journal): Recovery {
   if (canSwapForward(journal.files)) {
     swapIn(context, journal);

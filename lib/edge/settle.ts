@@ -14,21 +14,35 @@ import {
   swapBack,
 } from "./swap.ts";
 
-/** What mode 1 did. `kept`: it should have gone back, but the old set is not there any more. */
-export type Judgement = "nothing" | "settled" | "rolled_back" | "kept";
+/**
+ * What mode 1 did. `kept`: it should have gone back, but the old set is not there any more.
+ * `untried`: it is not proven, and its agent has not had a start in which it could be.
+ */
+export type Judgement = "nothing" | "settled" | "rolled_back" | "kept" | "untried";
 
 /** Longest `last_exit` or verdict that goes into a record, in characters. */
 const MAX_REASON_CHARS = 500;
+
+/** True where the guard says that the upgrade on trial was applied by a start that never ended. */
+export function isUntried(env: (name: string) => string | undefined): boolean {
+  return env("ONGRID_EDGE_UPGRADE_UNTRIED") === "1";
+}
 
 /**
  * Mode 1: an upgrade that waits for its verdict gets it. Its agent reported healthy under the
  * upgrade's own version: it stays. Anything else: every file goes back.
  * Source: `spec/upgrade.md`, "The new agent reports healthy (or doesn't)".
  */
-export function settleOrRollBack(context: HookContext): Judgement {
+export function settleOrRollBack(
+  context: HookContext,
+  { untried }: { untried: boolean },
+): Judgement {
   const upgrade = unsettledUpgrade(context);
   if (!upgrade) return "nothing";
-  return isProven(context, upgrade) ? settle(context, upgrade) : rollBack(context, upgrade);
+  if (isProven(context, upgrade)) return settle(context, upgrade);
+  if (!untried) return rollBack(context, upgrade);
+  context.log.info(`${upgrade.version} has not been started yet: it is judged at the next start`);
+  return "untried";
 }
 
 /** The upgrade that waits for its verdict, by root's record or, without one, by the markers. */
@@ -44,6 +58,8 @@ export function isProven(context: HookContext, { version, files }: Journal): boo
 
 /** Ends a successful upgrade; repeatable, so that a killed one is finished by the next run. */
 export function carryOutSettle(context: HookContext, journal: Journal): void {
+  // Before the first `.previous` goes: the guard would put back those that are left.
+  context.records.remove(ROOT_STATE.rescue);
   prunePrevious(context.paths, journal.files);
   context.records.write(ROOT_STATE.settled, {
     format: 1,
@@ -56,7 +72,6 @@ export function carryOutSettle(context: HookContext, journal: Journal): void {
   }
   stage?.removeMarker(STAGE.verdict);
   records.remove(ROOT_STATE.applied);
-  records.remove(ROOT_STATE.rescue);
   records.remove(ROOT_STATE.rollback);
   records.remove(ROOT_STATE.journal);
   context.log.info(`${journal.version} is healthy: the previous version was removed`);
@@ -105,10 +120,21 @@ export function disarm(context: HookContext): void {
 /** Root's record, as long as nobody else has been at the destinations since. */
 function ownRecord(context: HookContext): Journal | undefined {
   const applied = context.records.applied();
-  if (!applied || stillOurs(applied.files)) return applied;
+  if (!applied || (stillOurs(applied.files) && !isSuperseded(applied))) return applied;
   context.records.setAside(ROOT_STATE.applied, "its destinations were changed since");
   context.records.remove(ROOT_STATE.rescue);
   return undefined;
+}
+
+/**
+ * True where another hook has ended this upgrade and then applied one with files of the version
+ * before, on the way back and forth between two versions: what this one put in place is the previous
+ * content now.
+ */
+function isSuperseded({ files }: Journal): boolean {
+  return files.some(({ dest, old_sha256, new_sha256 }) =>
+    hashOf(dest) === old_sha256 && hashOf(previousOf(dest)) === new_sha256
+  );
 }
 
 /**

@@ -10,6 +10,7 @@ import {
 } from "../fs/durable.ts";
 import { lstatOrUndefined } from "../fs/lstat.ts";
 import { readForeignText } from "../fs/foreign.ts";
+import { onceMore } from "./once_more.ts";
 
 /** Largest marker read, in bytes: a version, a time, or one sentence of a verdict. */
 const MAX_MARKER_BYTES = 4096;
@@ -85,7 +86,7 @@ export function openStageDir(
     lstat: (name) => lstatOrUndefined(at(name)),
     marker: (name) => {
       try {
-        return readForeignText(at(name), { maxBytes: MAX_MARKER_BYTES })?.trim();
+        return onceMore(() => readForeignText(at(name), { maxBytes: MAX_MARKER_BYTES }))?.trim();
       } catch (error) {
         setAside(name, describeError(error).message);
         return undefined;

@@ -42,21 +42,17 @@ export function swapForward(paths: EdgePaths, files: readonly FileChange[]): voi
  * {@linkcode swapForward}. Call {@linkcode missingForReturn} first: this function assumes that the
  * old set can be had.
  *
- * @returns the number of destinations that changed.
+ * @returns the number of destinations that are as they were before, whichever run put them back.
  */
 export function swapBack(paths: EdgePaths, files: readonly FileChange[]): number {
   let restored = 0;
   for (const file of files) {
     removeFile(newOf(file.dest));
     removeFile(temporaryOf(file.dest));
-    if (file.old_sha256 === null) {
-      if (hashOf(file.dest) === file.new_sha256) {
-        Deno.removeSync(file.dest);
-        restored += 1;
-      }
-    } else if (restore(file.dest, file.old_sha256)) {
-      restored += 1;
-    }
+    if (file.old_sha256 !== null) restore(file.dest, file.old_sha256);
+    else if (hashOf(file.dest) === file.new_sha256) Deno.removeSync(file.dest);
+    else if (lstatOrUndefined(file.dest)) continue;
+    restored += 1;
   }
   syncTargets(paths, files);
   return restored;
@@ -121,19 +117,15 @@ function keepPrevious(dest: string): void {
   }
 }
 
-function restore(dest: string, oldSha256: string): boolean {
+function restore(dest: string, oldSha256: string): void {
   const previous = previousOf(dest);
   const kept = lstatOrUndefined(previous);
   const current = lstatOrUndefined(dest);
-  if (!kept) return false;
+  if (!kept) return;
   // Renaming one name of an inode over another does nothing, and `.previous` would stay.
   const sameInode = current !== undefined && kept.dev === current.dev && kept.ino === current.ino;
-  if (sameInode || hashOf(dest) === oldSha256) {
-    Deno.removeSync(previous);
-    return false;
-  }
-  Deno.renameSync(previous, dest);
-  return true;
+  if (sameInode || hashOf(dest) === oldSha256) Deno.removeSync(previous);
+  else Deno.renameSync(previous, dest);
 }
 
 /** Not synced by itself: the callers sync each directory once, at their end. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { HookHost } from "../support/hook_host.ts";
+import { HookHost, ordinaryFiles } from "../support/hook_host.ts";
 
 const REFERENCE_HOOK = fromFileUrl(new URL("../support/reference_hook.sh", import.meta.url));
 const OLD = "all v1 without node_exporter";
@@ -62,6 +62,25 @@ Deno.test("an upgrade that the shell hook applied over an unsettled one of ours 
   assertEquals(host.installed(), "all v2");
   assertEquals(host.record("rollback.json")?.version, "v3");
   assertStringIncludes(host.log, "changed since");
+});
+
+Deno.test("an upgrade with which the shell hook brought back what was before ours is judged", () => {
+  using host = withoutNeighbour();
+  host.stageBundle("v2");
+  host.run();
+  // The shell hook settled v2, and went back to v1, which has no node_exporter; then ours came back.
+  host.mark("healthy_marker", "v2\n");
+  runReference(host);
+  const { node_exporter: _exporter, ...files } = ordinaryFiles("v1");
+  host.stageBundle("v1", files);
+  runReference(host);
+  host.mark("healthy_marker", "v1\n");
+  assertEquals(host.record("applied.json")?.version, "v2");
+  assertEquals(host.run(), 0);
+  assertEquals(host.read("bin/ongrid-edge"), "agent v1\n");
+  assertEquals(host.record("rollback.json"), undefined);
+  assertEquals(host.record("settled.json")?.version, "v1");
+  assertEquals(Object.keys(host.tree()).filter((path) => path.endsWith(".previous")), []);
 });
 
 Deno.test("an upgrade of ours is settled by the shell hook", () => {
