@@ -1,4 +1,4 @@
-import { ForeignFileError, OngridError } from "../cli/errors.ts";
+import { ForeignFileError, OngridError, systemCode } from "../cli/errors.ts";
 import { readForeignLine } from "./foreign.ts";
 import { lstatOrUndefined } from "./lstat.ts";
 
@@ -72,9 +72,7 @@ function openLock(path: string): Deno.FsFile {
 }
 
 function held(file: Deno.FsFile, waited: boolean): Lock {
-  file.truncateSync(0);
-  file.seekSync(0, Deno.SeekMode.Start);
-  file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  nameHolder(file);
   let open = true;
   const release = () => {
     if (!open) return;
@@ -84,6 +82,20 @@ function held(file: Deno.FsFile, waited: boolean): Lock {
     file.close();
   };
   return { waited, release, [Symbol.dispose]: release };
+}
+
+/**
+ * The holder's process id is for people. Where there is no room for it the lock holds all the same:
+ * finishing a swap that was cut off must not fail for want of a few bytes.
+ */
+function nameHolder(file: Deno.FsFile): void {
+  try {
+    file.truncateSync(0);
+    file.seekSync(0, Deno.SeekMode.Start);
+    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  } catch (e) {
+    if (systemCode(e) === undefined) throw e;
+  }
 }
 
 function refuseOther(path: string, info: Deno.FileInfo | undefined): void {
