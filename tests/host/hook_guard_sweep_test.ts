@@ -117,7 +117,7 @@ hostTest({
   run: async () => {
     using scratch = new Scratch();
     const sweep = await Sweep.of(APPLY, byGuard((await builtHook()).hook, "hook"), scratch);
-    const exit = { name: "exit_group", nth: 1, start: 0, target: "" };
+    const exit = { name: "exit_group", nth: 1, target: "", occurrence: 1 };
     const { code, stderr } = await sweep.fail(0, exit, "SIGKILL");
     assertEquals(code, 0);
     sweep.expect(0, stderr);

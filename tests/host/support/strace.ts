@@ -10,10 +10,10 @@ export interface Call {
   readonly name: string;
   /** The how manieth call of this name on the first thread, from 1 on. */
   readonly nth: number;
-  /** How many of `nth` were calls of the runtime's start. */
-  readonly start: number;
   /** The paths it names below the host's directory, without that, random parts as `*`. */
   readonly target: string;
+  /** The how manieth of this name with this target, from 1 on. */
+  readonly occurrence: number;
 }
 
 /** Every call that can change a file system. The `?` lets strace skip what the machine lacks. */
@@ -51,16 +51,17 @@ export async function trace(
 ): Promise<Trace> {
   const ending = await run(traced(["-qq", "-y", "-o", log, ...tracing()]));
   const counts = new Map<string, number>();
-  const starts = new Map<string, number>();
+  const occurrences = new Map<string, number>();
   const calls: (Call & { text: string })[] = [];
   for (const text of Deno.readTextFileSync(log).split("\n").filter(isCall)) {
     const name = nameOf(text);
     const nth = (counts.get(name) ?? 0) + 1;
     counts.set(name, nth);
     if (!concerns(text, root)) continue;
-    const start = starts.get(name) ?? nth - 1;
-    starts.set(name, start);
-    calls.push({ name, nth, start, target: targetOf(text, root), text });
+    const target = targetOf(text, root);
+    const occurrence = (occurrences.get(`${name} ${target}`) ?? 0) + 1;
+    occurrences.set(`${name} ${target}`, occurrence);
+    calls.push({ name, nth, target, occurrence, text });
   }
   return {
     ending,
@@ -120,9 +121,9 @@ const MAX_TRIES = 12;
 
 /**
  * Runs a program with one of its calls failing. Only the first thread is traced: strace counts by
- * thread, and the calls of the others are not the program's. The runtime's threads share some work
- * of its start, so a run may count a few calls more or fewer before the program's first; such a run
- * is noticed, and repeated with the number that it would have taken.
+ * thread, and the calls of the others are not the program's. The runtime's threads share some work,
+ * so a run may count a few calls more or fewer before the one that is meant; such a run is noticed,
+ * and repeated with the number that it would have taken.
  *
  * @param prepare puts the host into the state that the call was counted from; called before each try.
  * @throws {Error} where the call was another one than was counted, many times in a row.
@@ -144,7 +145,8 @@ export async function runWithFault(
     const ending = await run(traced(options));
     const seen = Deno.readTextFileSync(log);
     if (wasHit(seen, { call: { ...call, nth }, fault, root })) return ending;
-    nth = call.nth + startOf(seen, call.name, root) - call.start;
+    const wouldHaveBeen = indexOf(linesOf(seen, call.name), call, root) + 1;
+    nth = wouldHaveBeen > 0 ? wouldHaveBeen : nth + 1;
   }
   throw new Error(`${fault} did not hit ${callText(call)} in ${MAX_TRIES} runs`);
 }
@@ -161,18 +163,20 @@ export function wasHit(
   log: string,
   { call, fault, root }: { call: Call; fault: Fault; root: string },
 ): boolean {
-  const lines = log.split("\n").filter((line) => line.startsWith(`${call.name}(`));
-  const line = lines[call.nth - 1];
-  if (line === undefined || targetOf(line, root) !== call.target) return false;
-  if (fault !== "SIGKILL") return line.includes("(INJECTED)");
+  const lines = linesOf(log, call.name);
+  if (indexOf(lines, call, root) !== call.nth - 1) return false;
+  if (fault !== "SIGKILL") return lines[call.nth - 1]?.includes("(INJECTED)") === true;
   return lines.length === call.nth && log.includes("+++ killed by SIGKILL");
 }
 
-/** How many calls of a name a run made before the first that concerned the host. */
-function startOf(log: string, name: string, root: string): number {
-  const lines = log.split("\n").filter((line) => line.startsWith(`${name}(`));
-  const first = lines.findIndex((line) => concerns(line, root));
-  return first < 0 ? lines.length : first;
+function linesOf(log: string, name: string): string[] {
+  return log.split("\n").filter((line) => line.startsWith(`${name}(`));
+}
+
+/** Where among the lines of its name a call is; -1 where the run did not come so far. */
+function indexOf(lines: readonly string[], { target, occurrence }: Call, root: string): number {
+  let seen = 0;
+  return lines.findIndex((line) => targetOf(line, root) === target && ++seen === occurrence);
 }
 
 /** A call for messages: `rename bin/ongrid-edge.new bin/ongrid-edge`. */
@@ -217,6 +221,6 @@ function paths(text: string): string[] {
   return [...byDescriptor, ...byName];
 }
 
-function withoutText({ name, nth, start, target }: Call): Call {
-  return { name, nth, start, target };
+function withoutText({ name, nth, target, occurrence }: Call): Call {
+  return { name, nth, target, occurrence };
 }
